@@ -1,0 +1,6 @@
+namespace Mesh.Destination;
+
+internal static class Program
+{
+    private static int Main() => 70;
+}

@@ -1,0 +1,6 @@
+namespace Mesh.Identity;
+
+internal static class Program
+{
+    private static int Main() => 70;
+}

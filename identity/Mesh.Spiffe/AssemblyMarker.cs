@@ -1,0 +1,3 @@
+namespace Mesh.Spiffe;
+
+internal static class AssemblyMarker;

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs the third-party programs the tests use, by package name, where that is possible (root and apt-get).
+# Where it is not, nothing fails here: the tests that need a missing program are skipped by name.
+set -u
+cd "$(dirname "$0")"
+packages=(openssl libssl3 curl gnutls-bin python3-grpcio python3-protobuf iproute2 iptables)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing: ${missing[*]}"
+    apt-get update -qq >/dev/null 2>&1 || echo "apt-get update failed; using the lists at hand"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 \
+      || echo "not installed (tests that need them will say so): ${missing[*]}"
+  else
+    echo "missing, and this user cannot install them: ${missing[*]}"
+  fi
+fi
+exit 0

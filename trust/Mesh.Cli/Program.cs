@@ -1,0 +1,6 @@
+namespace Mesh.Cli;
+
+internal static class Program
+{
+    private static int Main() => 70;
+}
