@@ -1,0 +1,46 @@
+using System.Globalization;
+
+namespace Mesh.Bench;
+
+/// <summary>What a process has used so far, read from /proc (proc(5)).</summary>
+internal static class ProcessCost
+{
+    /// <summary>CPU time of all threads in nanoseconds: the first field of each /proc/PID/task/TID/schedstat. Threads that have ended are not counted.</summary>
+    public static long CpuNanoseconds(int pid)
+    {
+        long sum = 0;
+        foreach (var task in Directory.GetDirectories($"/proc/{pid}/task"))
+        {
+            try
+            {
+                sum += long.Parse(File.ReadAllText(task + "/schedstat").Split(' ')[0], CultureInfo.InvariantCulture);
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                // The thread ended between the listing and the read.
+            }
+        }
+
+        return sum;
+    }
+
+    /// <summary>The sum over several processes, for peers that run workers.</summary>
+    public static long CpuNanoseconds(IEnumerable<int> pids) => pids.Sum(CpuNanoseconds);
+
+    /// <summary>Resident memory in megabytes (VmRSS).</summary>
+    public static double ResidentMegabytes(int pid)
+    {
+        var line = File.ReadLines($"/proc/{pid}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        return double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
+    }
+
+    /// <summary>A process and its children, as far as they exist now.</summary>
+    public static IReadOnlyList<int> Family(int pid)
+    {
+        var family = new List<int> { pid };
+        var children = $"/proc/{pid}/task/{pid}/children";
+        if (File.Exists(children))
+            family.AddRange(File.ReadAllText(children).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(c => int.Parse(c, CultureInfo.InvariantCulture)));
+        return family;
+    }
+}

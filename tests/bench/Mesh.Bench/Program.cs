@@ -1,0 +1,23 @@
+namespace Mesh.Bench;
+
+/// <summary>The benchmarks of the project; <c>tests/bench/run NAME</c> builds what they need and starts them here.</summary>
+internal static class Program
+{
+    private static readonly Dictionary<string, Func<string[], Task<Report>>> Benchmarks = new()
+    {
+    };
+
+    private static async Task<int> Main(string[] args)
+    {
+        if (args.Length == 0 || !Benchmarks.TryGetValue(args[0], out var run))
+        {
+            await Console.Error.WriteLineAsync($"usage: tests/bench/run {string.Join('|', Benchmarks.Keys)}");
+            return 64;
+        }
+
+        var report = await run(args[1..]);
+        Console.WriteLine(report.Table());
+        Console.WriteLine(report.Json());
+        return 0;
+    }
+}
