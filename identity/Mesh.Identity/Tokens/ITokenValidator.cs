@@ -2,7 +2,7 @@ namespace Mesh.Identity.Tokens;
 
 /// <summary>
 /// Decides whose ServiceAccount token was presented. Two ways exist: against the issuer's published keys
-/// (JwksTokenValidator) and by asking the API server (TokenReviewValidator).
+/// (<see cref="JwksTokenValidator"/>) and by asking the API server (TokenReviewValidator).
 /// </summary>
 public interface ITokenValidator
 {
@@ -17,4 +17,7 @@ public interface ITokenValidator
     /// Why no token can be judged at present, as a sentence for <c>/ready</c>; null when tokens can be judged.
     /// </summary>
     string? NotReadyReason { get; }
+
+    /// <summary>Keeps what validation needs fresh until <paramref name="ct"/> is cancelled; the host runs it beside its server and awaits it.</summary>
+    Task RunAsync(CancellationToken ct);
 }
