@@ -228,9 +228,11 @@ internal sealed partial class EventLoop : IDisposable
     private void RunTurn(long maxWait)
     {
         Turn++;
+        // What is deferred during this turn waits for the next, behind that turn's events: nobody gets two shares of one turn.
+        int deferred = _deferred.Count;
         WaitAndDispatch(maxWait);
         RunPosted();
-        RunDeferred();
+        RunDeferred(deferred);
         Timers.Advance(Now);
         RunHandshakes();
         Flush();
@@ -269,9 +271,9 @@ internal sealed partial class EventLoop : IDisposable
         }
     }
 
-    private void RunDeferred()
+    private void RunDeferred(int count)
     {
-        for (int left = _deferred.Count; left > 0; left--)
+        for (; count > 0; count--)
         {
             Deferred item = _deferred.Dequeue();
             if (item.Continuation is { } continuation) continuation(item.State);
