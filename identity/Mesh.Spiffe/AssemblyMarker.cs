@@ -1,3 +1,0 @@
-namespace Mesh.Spiffe;
-
-internal static class AssemblyMarker;
