@@ -1,0 +1,396 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
+using Mesh.Grpc.Wire;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+using Microsoft.Net.Http.Headers;
+
+namespace Mesh.Grpc.Server;
+
+/// <summary>One call over one HTTP/2 stream: reads and writes its messages, watches its deadline, ends it exactly once.</summary>
+internal sealed class HttpServerCallContext : ServerCallContext
+{
+    private static readonly Status DeadlineStatus = new(StatusCode.DeadlineExceeded, "The deadline has passed.");
+    private static readonly StringValues[] StatusTexts = Enumerable.Range(0, 17).Select(i => new StringValues(i.ToString(null, null))).ToArray();
+
+    private readonly IMethod _method;
+    private readonly GrpcServiceOptions _options;
+    private readonly int _receiveLimit;
+    private readonly PipeReader _bodyReader;
+    private readonly PipeWriter _bodyWriter;
+    private readonly Lock _lock = new();
+
+    private Metadata? _requestHeaders;
+    private Metadata? _responseTrailers;
+    private FrameWriter? _writer;
+    private FramePayload? _payload;
+    private MessageEncoding? _requestEncoding;
+    private MessageEncoding? _responseEncoding;
+    private ITimer? _deadlineTimer;
+    private CancellationTokenSource? _cancellation;
+    private DateTime _deadline = DateTime.MaxValue;
+    private Task? _endedByDeadline;
+    private Task? _cancelled;
+    private TaskCompletionSource? _writeLeft;
+    private Phase _phase;
+    private bool _wroteMessage;
+
+    public HttpServerCallContext(HttpContext http, IMethod method, GrpcServiceOptions options)
+    {
+        Http = http;
+        _method = method;
+        _options = options;
+        _receiveLimit = options.MaxReceiveMessageSize ?? int.MaxValue;
+        _bodyReader = http.Request.BodyReader;
+        _bodyWriter = http.Response.BodyWriter;
+    }
+
+    private enum Phase
+    {
+        Open,
+        Writing,
+        Ended,
+    }
+
+    public HttpContext Http { get; }
+
+    /// <summary>Whether the deadline ended the call, or is about to.</summary>
+    public bool DeadlinePassed { get; private set; }
+
+    /// <summary>Whether a read or write found the stream reset or the connection gone.</summary>
+    public bool ClientLeft { get; private set; }
+
+    protected override string MethodCore => _method.FullName;
+    protected override string HostCore => Http.Request.Host.Value ?? "";
+    protected override DateTime DeadlineCore => _deadline;
+    protected override Status StatusCore { get; set; }
+    protected override WriteOptions? WriteOptionsCore { get; set; }
+    protected override Metadata ResponseTrailersCore => _responseTrailers ??= [];
+
+    protected override string PeerCore => Http.Connection.RemoteIpAddress switch
+    {
+        null => "unknown",
+        { AddressFamily: AddressFamily.InterNetwork } v4 => "ipv4:" + new IPEndPoint(v4, Http.Connection.RemotePort),
+        var v6 => "ipv6:" + new IPEndPoint(v6, Http.Connection.RemotePort),
+    };
+
+    protected override Metadata RequestHeadersCore
+    {
+        get
+        {
+            if (_requestHeaders is not null) return _requestHeaders;
+            var headers = new Metadata();
+            foreach (var (name, values) in Http.Request.Headers)
+            {
+#pragma warning disable CA1308 // HTTP/2 field names are lower case; Kestrel hands known ones out in their HTTP/1 spelling.
+                var lower = name.ToLowerInvariant();
+#pragma warning restore CA1308
+                if (!MetadataWire.IsReserved(lower)) MetadataWire.Add(headers, lower, values);
+            }
+
+            return _requestHeaders = headers;
+        }
+    }
+
+    protected override CancellationToken CancellationTokenCore
+    {
+        get
+        {
+            // Without a deadline the stream's own token is enough, and costs nothing more.
+            if (_deadlineTimer is null) return Http.RequestAborted;
+            lock (_lock)
+            {
+                if (_cancellation is null)
+                {
+                    _cancellation = CancellationTokenSource.CreateLinkedTokenSource(Http.RequestAborted);
+                    if (DeadlinePassed) _cancellation.Cancel();
+                }
+
+                return _cancellation.Token;
+            }
+        }
+    }
+
+    /// <summary>Reads the protocol's request headers and starts the deadline.</summary>
+    /// <exception cref="RpcException">The call cannot start; the status says why.</exception>
+    public void Begin()
+    {
+        var headers = Http.Request.Headers;
+        var response = Http.Response;
+        response.ContentType = "application/grpc";
+        if (headers.GrpcTimeout is { Count: > 0 } timeoutText)
+        {
+            if (!GrpcTimeout.TryParse(timeoutText.ToString(), out var timeout))
+                throw new RpcException(new Status(StatusCode.Internal, "The grpc-timeout header is malformed."));
+            StartDeadline(timeout);
+        }
+
+        if (headers.GrpcEncoding is { Count: > 0 } encoding && !MessageEncoding.TryFind(encoding.ToString(), out _requestEncoding))
+        {
+            response.Headers.GrpcAcceptEncoding = MessageEncoding.Accepted;
+            throw new RpcException(new Status(StatusCode.Unimplemented, "The message encoding is not supported."));
+        }
+
+        // Without this header a client would not know that it may compress; only those that do or can ask for it pay for it.
+        if (headers.GrpcAcceptEncoding is not { Count: > 0 } accept) return;
+        response.Headers.GrpcAcceptEncoding = MessageEncoding.Accepted;
+        if (_options.ResponseCompressionAlgorithm is { } algorithm && MessageEncoding.TryFind(algorithm, out var wanted) && wanted is not null && wanted.IsIn(accept.ToString()))
+        {
+            _responseEncoding = wanted;
+            response.Headers.GrpcEncoding = wanted.Name;
+        }
+    }
+
+    /// <summary>The only message of a request that has one.</summary>
+    public async ValueTask<T> ReadSingleAsync<T>(Marshaller<T> marshaller) where T : class
+    {
+        T? message = null;
+        while (true)
+        {
+            var result = await ReadBodyAsync(CancellationToken.None);
+            var buffer = result.Buffer;
+            var taken = false;
+            try
+            {
+                if (message is null) taken = TryTake(ref buffer, marshaller, out message);
+                if (message is not null && !buffer.IsEmpty) throw new RpcException(new Status(StatusCode.Internal, "The request has more than one message."));
+                if (result.IsCompleted)
+                {
+                    if (message is not null) return message;
+                    throw new RpcException(new Status(StatusCode.Internal, buffer.IsEmpty ? "The request has no message." : "The request ended inside a message."));
+                }
+            }
+            finally
+            {
+                _bodyReader.AdvanceTo(buffer.Start, taken ? buffer.Start : buffer.End);
+            }
+        }
+    }
+
+    /// <summary>The next message of a request stream; null at its end.</summary>
+    public async ValueTask<T?> ReadNextAsync<T>(Marshaller<T> marshaller, CancellationToken ct) where T : class
+    {
+        while (true)
+        {
+            var result = await ReadBodyAsync(ct);
+            var buffer = result.Buffer;
+            var taken = false;
+            try
+            {
+                taken = TryTake(ref buffer, marshaller, out var message);
+                if (taken) return message;
+                if (!result.IsCompleted) continue;
+                if (buffer.IsEmpty) return null;
+                throw new RpcException(new Status(StatusCode.Internal, "The request ended inside a message."));
+            }
+            finally
+            {
+                _bodyReader.AdvanceTo(buffer.Start, taken ? buffer.Start : buffer.End);
+            }
+        }
+    }
+
+    /// <summary>Puts the only response in the output; it leaves together with the trailers.</summary>
+    public void WriteSingle<T>(Marshaller<T> marshaller, T message)
+    {
+        // Not entered: the deadline was faster.
+        if (!TryEnter()) return;
+        try
+        {
+            Writer.Write(marshaller, message, (WriteOptionsCore?.Flags & WriteFlags.NoCompress) == WriteFlags.NoCompress ? null : _responseEncoding);
+            _wroteMessage = true;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Writes one of many responses; returns when the peer's window has room again.</summary>
+    public async Task WriteNextAsync<T>(Marshaller<T> marshaller, T message, WriteOptions? options, CancellationToken ct)
+    {
+        Enter();
+        try
+        {
+            var flags = (options ?? WriteOptionsCore)?.Flags ?? WriteFlags.None;
+            Writer.Write(marshaller, message, (flags & WriteFlags.NoCompress) != 0 ? null : _responseEncoding);
+            _wroteMessage = true;
+            if ((flags & WriteFlags.BufferHint) == 0) await FlushAsync(ct);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Writes one of many responses that exists as a frame already.</summary>
+    public async Task WriteFrameAsync(ReadOnlyMemory<byte> frame, CancellationToken ct)
+    {
+        Enter();
+        try
+        {
+            Writer.WriteFrame(frame.Span);
+            _wroteMessage = true;
+            await FlushAsync(ct);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Ends the call with a status, unless the deadline has done so; returns when nothing touches the stream any more.</summary>
+    public async ValueTask EndAsync(Status status)
+    {
+        Task? lastWrite = null;
+        lock (_lock)
+        {
+            // A method that returned without waiting for its last write: the status comes after the message.
+            if (_phase == Phase.Writing) lastWrite = (_writeLeft = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+
+        if (lastWrite is not null) await lastWrite;
+        lock (_lock)
+        {
+            if (_phase == Phase.Open) ApplyStatus(status, _responseTrailers);
+            _phase = Phase.Ended;
+        }
+
+        if (_deadlineTimer is null) return;
+        await _deadlineTimer.DisposeAsync();
+        if (_endedByDeadline is not null) await _endedByDeadline;
+        if (_cancelled is not null) await _cancelled;
+        _cancellation?.Dispose();
+    }
+
+    protected override Task WriteResponseHeadersAsyncCore(Metadata responseHeaders)
+    {
+        ArgumentNullException.ThrowIfNull(responseHeaders);
+        if (Http.Response.HasStarted || _wroteMessage) throw new InvalidOperationException("The response headers were sent already.");
+        foreach (var entry in responseHeaders)
+            if (!MetadataWire.IsReserved(entry.Key)) Http.Response.Headers.Append(entry.Key, MetadataWire.Value(entry));
+        return Http.Response.StartAsync(CancellationTokenCore);
+    }
+
+    private FrameWriter Writer => _writer ??= new FrameWriter(_bodyWriter, _options.MaxSendMessageSize ?? int.MaxValue);
+
+    private bool TryTake<T>(ref ReadOnlySequence<byte> buffer, Marshaller<T> marshaller, out T? message) where T : class
+    {
+        message = null;
+        switch (GrpcFrame.TryRead(ref buffer, _receiveLimit, out var payload, out var compressed))
+        {
+            case FrameRead.Message:
+                message = (_payload ??= new FramePayload(_receiveLimit)).Read(marshaller, payload, compressed, _requestEncoding);
+                return true;
+            case FrameRead.TooLarge:
+                throw new RpcException(new Status(StatusCode.ResourceExhausted, "The received message is larger than the limit."));
+            case FrameRead.BadFlag:
+                throw new RpcException(new Status(StatusCode.Internal, "The request is not a sequence of gRPC messages."));
+            default:
+                return false;
+        }
+    }
+
+    private async ValueTask<ReadResult> ReadBodyAsync(CancellationToken ct)
+    {
+        try
+        {
+            var result = await _bodyReader.ReadAsync(ct);
+            if (!result.IsCanceled) return result;
+            _bodyReader.AdvanceTo(result.Buffer.Start);
+        }
+        catch (IOException e)
+        {
+            ClientLeft = true;
+            throw new OperationCanceledException("The client ended the call.", e);
+        }
+
+        throw new OperationCanceledException("The call's deadline has passed.");
+    }
+
+    private async ValueTask FlushAsync(CancellationToken ct)
+    {
+        var flushed = await _bodyWriter.FlushAsync(ct);
+        if (flushed.IsCanceled) throw new OperationCanceledException("The call's deadline has passed.");
+        // Kestrel swallows what is written to a stream that is gone; the method should know.
+        if (!flushed.IsCompleted && !Http.RequestAborted.IsCancellationRequested) return;
+        ClientLeft = true;
+        throw new OperationCanceledException("The client ended the call.");
+    }
+
+    private void StartDeadline(TimeSpan timeout)
+    {
+        var time = _options.TimeProvider;
+        _deadline = time.GetUtcNow().UtcDateTime + timeout;
+        if (timeout <= TimeSpan.Zero)
+        {
+            DeadlinePassed = true;
+            throw new RpcException(DeadlineStatus);
+        }
+
+        _deadlineTimer = time.CreateTimer(static call => ((HttpServerCallContext)call!).OnDeadline(), this, timeout, Timeout.InfiniteTimeSpan);
+    }
+
+    private void OnDeadline()
+    {
+        lock (_lock)
+        {
+            if (_phase == Phase.Ended) return;
+            DeadlinePassed = true;
+            if (_phase == Phase.Open)
+            {
+                // The caller gets its answer now, whether or not the method listens to its token.
+                _phase = Phase.Ended;
+                ApplyStatus(DeadlineStatus, trailers: null);
+                _endedByDeadline = Http.Response.CompleteAsync();
+            }
+
+            _bodyWriter.CancelPendingFlush();
+            _bodyReader.CancelPendingRead();
+            _cancelled = _cancellation?.CancelAsync();
+        }
+    }
+
+    private void ApplyStatus(Status status, Metadata? trailers)
+    {
+        var response = Http.Response;
+        // "Trailers-Only": a response without a message has its status in the headers, and no body.
+        var target = response.HasStarted || _wroteMessage ? Http.Features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers : response.Headers;
+        if (trailers is not null)
+            foreach (var entry in trailers)
+                if (!MetadataWire.IsReserved(entry.Key)) target.Append(entry.Key, MetadataWire.Value(entry));
+        target.GrpcStatus = (uint)status.StatusCode < StatusTexts.Length ? StatusTexts[(int)status.StatusCode] : StatusTexts[(int)StatusCode.Unknown];
+        if (status.Detail.Length > 0) target.GrpcMessage = GrpcMessageText.Encode(status.Detail);
+    }
+
+    private void Enter()
+    {
+        if (TryEnter()) return;
+        if (DeadlinePassed) throw new OperationCanceledException("The call's deadline has passed.");
+        throw new InvalidOperationException("The call has ended, or another write is in progress.");
+    }
+
+    private bool TryEnter()
+    {
+        lock (_lock)
+        {
+            if (_phase != Phase.Open) return false;
+            _phase = Phase.Writing;
+            return true;
+        }
+    }
+
+    private void Leave()
+    {
+        lock (_lock)
+        {
+            _phase = Phase.Open;
+            _writeLeft?.TrySetResult();
+        }
+    }
+}
