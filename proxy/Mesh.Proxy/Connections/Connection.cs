@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using System.Net;
+using Mesh.Proxy.Logging;
+using Mesh.Proxy.Metrics;
+using Mesh.Proxy.Native;
+using Mesh.Proxy.Policy;
+
+namespace Mesh.Proxy.Connections;
+
+/// <summary>
+/// One accepted connection from accept to its end: what is known of it, its sockets, its counters, and the one reason it ended. Disposing
+/// closes the sockets and records the end, once. Lives on the loop.
+/// </summary>
+internal sealed partial class Connection : IDisposable
+{
+    private readonly ConnectionTable _table;
+    private readonly long _opened;
+    private Counted? _source;
+    private Counted? _destination;
+    private Transport? _dialled;
+    private Transport? _accepted;
+    private ConnectionEnd? _end;
+    private string? _detail;
+    private bool _disposed;
+
+    internal Connection(ConnectionTable table, long id, Direction direction, TcpTransport accepted)
+    {
+        (_table, Id, Direction, _accepted) = (table, id, direction, accepted);
+        Client = accepted.Remote;
+        _opened = accepted.Loop.Now;
+        Peer = new PeerIdentity.Absent(AbsentReason.NoTlsFromRemote);
+    }
+
+    public long Id { get; }
+
+    public Direction Direction { get; }
+
+    public IPEndPoint Client { get; }
+
+    /// <summary>What the connection is for: the application's address (inbound), the authority or address asked for (outbound).</summary>
+    public string Target { get; set; } = "";
+
+    /// <summary>The other proxy: who connects (inbound), whom we connected to (outbound).</summary>
+    public PeerIdentity Peer { get; set; }
+
+    public ConnectionEnd? End => _end;
+
+    /// <summary>Says why the connection ends. The first reason stands: what follows is its echo.</summary>
+    public void EndAs(ConnectionEnd end, string? detail = null)
+    {
+        if (_end is not null) return;
+        (_end, _detail) = (end, detail);
+    }
+
+    /// <summary>TLS has taken over the accepted socket.</summary>
+    public void Accepted(Transport transport) => _accepted = transport;
+
+    /// <summary>The connection owns the socket that was opened for it.</summary>
+    public void Dialled(Transport transport) => _dialled = transport;
+
+    /// <summary>From here on the bytes of <paramref name="transport"/> are counted under <paramref name="labels"/>.</summary>
+    public void Count(Transport transport, TcpLabels labels)
+    {
+        var counted = new Counted(transport, _table.Metrics.Tcp(labels));
+        if (labels.Side == TcpSide.Source) _source = counted;
+        else _destination = counted;
+    }
+
+    /// <summary>Brings the counters up to date, so that a scrape sees long connections before their end.</summary>
+    public void Settle()
+    {
+        _source?.Settle();
+        _destination?.Settle();
+    }
+
+    /// <summary>Cuts the connection for <paramref name="reason"/>; its own code then finds the sockets closed and unwinds.</summary>
+    public void Cut(ConnectionEnd reason)
+    {
+        EndAs(reason);
+        _accepted?.Abort();
+        _dialled?.Abort();
+    }
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        Debug.Assert(_end is not null, "a connection ended and nobody said why");
+        var end = _end ?? ConnectionEnd.Bug;
+        Settle();
+        var (up, down) = (_source?.Read ?? 0, _source?.Written ?? 0);
+        _source?.Close();
+        _destination?.Close();
+        // Whoever was refused sees a reset, not an orderly end that could pass for an answer.
+        if (end == ConnectionEnd.Completed) _accepted?.Dispose();
+        else _accepted?.Abort();
+        _dialled?.Dispose();
+        (_accepted, _dialled) = (null, null);
+        _table.Remove(this);
+        _table.Metrics.Ended(Direction, end);
+        Log.Ended(_table.Log, _table.AccessLog, this, end, _detail, up, down, TimeSpan.FromMilliseconds(_table.Now - _opened));
+    }
+
+    private sealed class Counted
+    {
+        private readonly Transport _transport;
+        private readonly TcpCounters _counters;
+
+        public Counted(Transport transport, TcpCounters counters)
+        {
+            (_transport, _counters) = (transport, counters);
+            counters.Opened++;
+        }
+
+        public long Read { get; private set; }
+
+        public long Written { get; private set; }
+
+        public void Settle()
+        {
+            _counters.ReadBytes += _transport.BytesIn - Read;
+            _counters.WriteBytes += _transport.BytesOut - Written;
+            (Read, Written) = (_transport.BytesIn, _transport.BytesOut);
+        }
+
+        public void Close() => _counters.Closed++;
+    }
+}

@@ -1,0 +1,61 @@
+using Mesh.Proxy.Logging;
+using Mesh.Proxy.Metrics;
+using Mesh.Proxy.Native;
+
+namespace Mesh.Proxy.Connections;
+
+/// <summary>The connections that are open now, bounded in number. Lives on the loop.</summary>
+internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, LineLog log, bool accessLog)
+{
+    private readonly HashSet<Connection> _open = [];
+    private readonly int[] _counts = new int[2];
+    private TaskCompletionSource? _empty;
+    private long _lastId;
+
+    public ProxyMetrics Metrics => metrics;
+
+    public LineLog Log => log;
+
+    public bool AccessLog => accessLog;
+
+    public long Now => loop.Now;
+
+    public int Count => _open.Count;
+
+    public Connection Add(Direction direction, TcpTransport accepted)
+    {
+        var connection = new Connection(this, ++_lastId, direction, accepted);
+        _open.Add(connection);
+        _counts[(int)direction]++;
+        return connection;
+    }
+
+    public int CountOf(Direction direction) => _counts[(int)direction];
+
+    /// <summary>Brings the byte counters of all open connections up to date.</summary>
+    public void Settle()
+    {
+        foreach (var connection in _open) connection.Settle();
+    }
+
+    /// <summary>Waits for the open connections to end, for <paramref name="grace"/> at most; then cuts those that are left and says how many.</summary>
+    public async ValueTask<int> DrainAsync(TimeSpan grace)
+    {
+        if (_open.Count == 0) return 0;
+        _empty = new TaskCompletionSource();
+        var over = loop.Timer(static state => ((TaskCompletionSource)state!).TrySetResult(), _empty);
+        over.Arm((long)grace.TotalMilliseconds);
+        await _empty.Task;
+        over.Stop();
+        var left = _open.ToArray();
+        foreach (var connection in left) connection.Cut(ConnectionEnd.Drained);
+        return left.Length;
+    }
+
+    internal void Remove(Connection connection)
+    {
+        _open.Remove(connection);
+        _counts[(int)connection.Direction]--;
+        if (_open.Count == 0) _empty?.TrySetResult();
+    }
+}

@@ -1,0 +1,107 @@
+using System.Collections.Immutable;
+using System.Net;
+using Mesh.Proxy.Logging;
+using Mesh.Proxy.Policy;
+using Mesh.Spiffe;
+
+namespace Mesh.Proxy.Settings;
+
+/// <summary>Everything the proxy is told at start, parsed and checked. No other code reads the environment.</summary>
+internal sealed record ProxySettings
+{
+    public required InboundSettings Inbound { get; init; }
+    public required OutboundSettings Outbound { get; init; }
+    public required IdentitySettings Identity { get; init; }
+
+    /// <summary>Null when the proxy has no discovery: it then only receives.</summary>
+    public required DestinationSettings? Destination { get; init; }
+
+    public required IPEndPoint AdminListen { get; init; }
+    public required LogLevel LogLevel { get; init; }
+    public required LogFormat LogFormat { get; init; }
+
+    /// <summary>One line per connection at its end, whatever the log level.</summary>
+    public required bool AccessLog { get; init; }
+
+    /// <summary>How long open connections may go on after SIGTERM before they are cut.</summary>
+    public required TimeSpan ShutdownGracePeriod { get; init; }
+}
+
+internal sealed record InboundSettings
+{
+    /// <summary>Where redirected and direct connections arrive; null when only named services are served.</summary>
+    public required IPEndPoint? Listen { get; init; }
+
+    /// <summary>Listeners that need no redirection: one for each local application.</summary>
+    public required ImmutableArray<InboundService> Services { get; init; }
+
+    public required InboundPolicy Policy { get; init; }
+    public required ImmutableArray<IPNetwork> ClusterNetworks { get; init; }
+
+    /// <summary>Ports whose first bytes are not looked at: server-first protocols, and traffic that is TLS of its own.</summary>
+    public required PortSet OpaquePorts { get; init; }
+
+    /// <summary>The addresses of this pod. Empty: redirected connections to any address are taken.</summary>
+    public required ImmutableArray<IPAddress> Addresses { get; init; }
+
+    public required TimeSpan ConnectTimeout { get; init; }
+
+    /// <summary>How long a client may take to say its first bytes, to finish its handshake, and to send the transport header; each.</summary>
+    public required TimeSpan DetectTimeout { get; init; }
+
+    public required int MaxConnections { get; init; }
+}
+
+/// <summary>A listener of its own for one local application: connections to <see cref="Listen"/> go to <see cref="Application"/>.</summary>
+internal sealed record InboundService(IPEndPoint Listen, IPEndPoint Application);
+
+internal sealed record OutboundSettings
+{
+    /// <summary>Where redirected connections arrive; null when only named services are reached.</summary>
+    public required IPEndPoint? Listen { get; init; }
+
+    public required ImmutableArray<OutboundService> Services { get; init; }
+    public required TimeSpan ConnectTimeout { get; init; }
+
+    /// <summary>How long a connection waits for the first answer of discovery.</summary>
+    public required TimeSpan DiscoveryTimeout { get; init; }
+
+    public required int MaxConnections { get; init; }
+}
+
+/// <summary>A local listener that stands for one authority of the mesh.</summary>
+internal sealed record OutboundService(IPEndPoint Listen, HostPort Authority);
+
+internal sealed record IdentitySettings
+{
+    /// <summary>Who this proxy is: the identity it asks for, and the only one it accepts for itself.</summary>
+    public required SpiffeId Id { get; init; }
+
+    /// <summary>The SNI that means us. Other names are other programs' TLS.</summary>
+    public required string ServerName { get; init; }
+
+    /// <summary>Read again at every request for a certificate, because the platform renews it.</summary>
+    public required string TokenFile { get; init; }
+
+    /// <summary>PEM or SPIFFE bundle JSON; read again when it changes.</summary>
+    public required string TrustAnchorsFile { get; init; }
+
+    public required HostPort ServiceAddress { get; init; }
+
+    /// <summary>Who must answer at <see cref="ServiceAddress"/>.</summary>
+    public required SpiffeId ServiceId { get; init; }
+
+    /// <summary>Shortest and longest time between two renewals.</summary>
+    public required TimeSpan MinRefresh { get; init; }
+
+    public required TimeSpan MaxRefresh { get; init; }
+}
+
+internal sealed record DestinationSettings
+{
+    public required HostPort ServiceAddress { get; init; }
+    public required SpiffeId ServiceId { get; init; }
+
+    /// <summary>Passed through to discovery: which pod asks (namespace, node), for topology.</summary>
+    public required string ContextToken { get; init; }
+}
