@@ -59,8 +59,10 @@ public sealed class TrustDirectory
         using var issuerAuthority = rootAuthority.CreateIssuer(issuer, time);
         var bundle = new TrustBundle(root.TrustDomain, [rootAuthority.Certificate], sequence: (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
 
-        Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        // The root key comes first, so that of two runs at once or one cut short, the next one finds it and refuses.
+        CreateFolder(path);
+        // The root key comes first and is never replaced: of two runs at once the second fails here, and after one that was cut short
+        // the next one refuses above.
+        Claim(Path.Combine(path, RootKey));
         WriteKey(Path.Combine(path, RootKey), rootAuthority.Key);
         PrivateFile.WritePublic(Path.Combine(path, RootCertificate), rootAuthority.Certificate.ToPem());
         WriteIssuer(Path.Combine(path, IssuerFolder), issuerAuthority, rootAuthority.Certificate);
@@ -72,10 +74,28 @@ public sealed class TrustDirectory
     /// <summary>Writes an issuer as a kubernetes.io/tls Secret is mounted, the certificate last.</summary>
     public static void WriteIssuer(string directory, CertificateAuthority issuer, Certificate root)
     {
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        CreateFolder(directory);
         WriteKey(Path.Combine(directory, "tls.key"), issuer.Key);
         PrivateFile.WritePublic(Path.Combine(directory, "ca.crt"), root.ToPem());
         PrivateFile.WritePublic(Path.Combine(directory, "tls.crt"), issuer.Certificate.ToPem());
+    }
+
+    private static void CreateFolder(string path)
+    {
+        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(path);
+        else Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    private static void Claim(string path)
+    {
+        try
+        {
+            File.Open(path, FileMode.CreateNew).Dispose();
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            throw new TrustDirectoryExistsException(path);
+        }
     }
 
     private static void WriteKey(string path, SigningKey key) =>

@@ -67,7 +67,9 @@ public sealed partial class AnchorSource : ITrustBundleSource, IDisposable
             }
             else
             {
-                Log.Loaded(_log, _path, after.Bundle!.X509Authorities.Length, after.Bundle.Sequence ?? 0, string.Join(' ', after.Bundle.X509Authorities.Select(a => a.Sha256)));
+                var bundle = after.Bundle!;
+                var fingerprints = string.Join(' ', bundle.X509Authorities.Select(a => a.Sha256));
+                Log.Loaded(_log, _path, bundle.X509Authorities.Length, bundle.Sequence ?? 0, fingerprints);
             }
 
             Changed?.Invoke(after);

@@ -94,35 +94,37 @@ public sealed partial class IssuerSource : IDisposable
     private IssuerState Next(IssuerState before)
     {
         var anchors = _anchors.Current.Bundle;
-        if (!IssuerFiles.TryRead(_directory, out var files, out var problem))
-        {
-            _seenDigest = null;
-            return Keep(before, anchors, problem);
-        }
-
-        var digest = files.Digest();
-        // The same content is looked at again only while it may still become good with time alone.
-        if (digest == _seenDigest && ReferenceEquals(anchors, _seenAnchors) && before.Problem is null) return before;
+        var read = IssuerFiles.TryRead(_directory, out var files, out var problem);
+        var digest = files?.Digest();
+        var unchanged = digest == _seenDigest && ReferenceEquals(anchors, _seenAnchors);
         _seenDigest = digest;
         _seenAnchors = anchors;
-        if (!IssuerMaterial.TryRead(files, out var material, out problem)) return Keep(before, anchors, problem);
-        var examination = Examine(material, anchors);
-        if (examination.Problem is { } refused)
+        // The same content is looked at again only while it may still become good with time alone.
+        if (read && unchanged && before is { Issuer: not null, Problem: null }) return before;
+
+        if (read && IssuerMaterial.TryRead(files!, out var material, out problem))
         {
+            var examination = Examine(material, anchors);
+            if (examination.Issuer is { } issuer)
+            {
+                // The key before is not disposed: a certificate may be being signed with it. The collector takes it when nobody does.
+                _good = material;
+                return new IssuerState(issuer, null, examination.Remarks);
+            }
+
             material.Key.Dispose();
-            return Keep(before, anchors, refused);
+            problem = examination.Problem!;
         }
 
-        // The key before is not disposed: a certificate may be being signed with it. The collector takes it when nobody does.
-        _good = material;
-        return new IssuerState(examination.Issuer, null, examination.Remarks);
+        // What is said about it may name the time; it is the same problem all the same.
+        return unchanged && before.Problem?.Fault == problem!.Fault ? before : Keep(before, anchors, problem!);
     }
 
-    /// <summary>Stays with the last good material where it still is good with the anchors of now.</summary>
+    /// <summary>Stays with the last good material where that still is good with the anchors of now.</summary>
     private IssuerState Keep(IssuerState before, TrustBundle? anchors, IssuerProblem problem)
     {
-        if (_good is null || before.Issuer is null && before.Problem == problem && ReferenceEquals(anchors, _seenAnchors)) return before with { Issuer = null, Problem = problem, Remarks = [] };
-        if (before.Issuer is not null && anchors is not null && anchors.X509Authorities.Contains(before.Issuer.Anchor)) return before with { Problem = problem };
+        if (_good is null) return new IssuerState(null, problem, []);
+        if (before.Issuer is { } issuer && anchors is not null && anchors.X509Authorities.Contains(issuer.Anchor)) return before with { Problem = problem };
         var examination = Examine(_good, anchors);
         return new IssuerState(examination.Issuer, problem, examination.Remarks);
     }
@@ -136,8 +138,13 @@ public sealed partial class IssuerSource : IDisposable
         if (after.Issuer is { } issuer && !ReferenceEquals(issuer, before.Issuer))
         {
             Interlocked.Increment(ref _accepted);
-            Log.Accepted(_log, issuer.Certificate.SubjectText, issuer.Certificate.Sha256, issuer.NotAfter, issuer.Anchor.Sha256);
-            foreach (var remark in after.Remarks) Log.Remark(_log, remark, remark.Sentence());
+            var (subject, fingerprint, anchor) = (issuer.Certificate.SubjectText, issuer.Certificate.Sha256, issuer.Anchor.Sha256);
+            Log.Accepted(_log, subject, fingerprint, issuer.NotAfter, anchor);
+            foreach (var remark in after.Remarks)
+            {
+                var sentence = remark.Sentence();
+                Log.Remark(_log, remark, sentence);
+            }
         }
 
         if (after.Problem is not { } problem || problem.Fault == before.Problem?.Fault && after.Issuer is null == before.Issuer is null) return;
