@@ -38,20 +38,20 @@ internal sealed class ChildProcess : IAsyncDisposable
     };
 
     /// <summary>
-    /// Starts one of our programs (an assembly beside this one) with <paramref name="settings"/> as its environment.
+    /// Starts one of our programs (<paramref name="command"/>, or an assembly beside this one) with <paramref name="settings"/> as its environment.
     /// Lines of its standard output go to <paramref name="onLine"/> when given, else with standard error into <paramref name="logFile"/>.
     /// </summary>
-    public static ChildProcess Start(string name, string assembly, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> settings, string logFile, Action<string>? onLine = null)
+    public static ChildProcess Start(string name, IReadOnlyList<string>? command, string assembly, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> settings, string logFile, Action<string>? onLine = null)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        command ??= [Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet", Path.Combine(AppContext.BaseDirectory, assembly + ".dll")];
+        var start = new ProcessStartInfo(command[0])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             RedirectStandardInput = true,
             UseShellExecute = false,
         };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, assembly + ".dll"));
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        foreach (var argument in command.Skip(1).Concat(arguments)) start.ArgumentList.Add(argument);
         foreach (var inherited in start.Environment.Keys.Where(k => k.StartsWith("MESH_", StringComparison.Ordinal)).ToArray()) start.Environment.Remove(inherited);
         foreach (var (key, value) in settings) start.Environment[key] = value;
         // Small programs on a shared machine: one heap, and no background compilation racing the first requests.
