@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Mesh.Identity.Tokens;
 using Mesh.Spiffe;
+using Mesh.Spiffe.Files;
 using Mesh.Trust;
 
 namespace Mesh.Cli.Demo;
@@ -13,6 +14,9 @@ namespace Mesh.Cli.Demo;
 /// </summary>
 internal sealed class EmbeddedMesh : IAsyncDisposable
 {
+    // Linkerd's audience, the identity service's default.
+    private const string TokenAudience = "identity.l5d.io";
+
     private readonly EmbeddedMeshLayout _layout;
     private readonly TokenIssuer _tokens;
     private readonly TimeProvider _time;
@@ -51,7 +55,9 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
         var layout = new EmbeddedMeshLayout(directory);
         layout.Create();
         TrustDirectory.Init(layout.Trust, trustDomain, time);
-        var mesh = new EmbeddedMesh(layout, trustDomain, TokenIssuer.Create(layout.Tokens, "https://tokens." + trustDomain.Name, time), time);
+        var tokens = TokenIssuer.Create("https://tokens." + trustDomain.Name, TokenIssuerKey.P256, time);
+        TokenIssuer.WriteJwks(layout.Jwks, tokens);
+        var mesh = new EmbeddedMesh(layout, trustDomain, tokens, time);
         try
         {
             mesh.Publish([]);
@@ -78,7 +84,7 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
     public string TokenFile(string serviceAccount, string ns)
     {
         var file = Path.Combine(_layout.Tokens, $"{ns}.{serviceAccount}.token");
-        _tokens.WriteToken(file, ns, serviceAccount, TimeSpan.FromHours(24));
+        PrivateFile.Write(file, _tokens.Issue(ns, serviceAccount, TokenAudience, TimeSpan.FromHours(24)));
         return file;
     }
 
@@ -152,7 +158,7 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
                 ["MESH_IDENTITY_ANCHORS_FILE"] = _layout.Bundle,
                 ["MESH_IDENTITY_LIFETIME"] = string.Create(CultureInfo.InvariantCulture, $"{lifetime.TotalSeconds:0}s"),
                 ["MESH_IDENTITY_TOKEN_VALIDATION"] = "jwks-file",
-                ["MESH_IDENTITY_TOKEN_JWKS_FILE"] = _tokens.JwksFile,
+                ["MESH_IDENTITY_TOKEN_JWKS_FILE"] = _layout.Jwks,
                 ["MESH_IDENTITY_TOKEN_ISSUER"] = _tokens.Issuer,
             },
             IdentityAdmin,
@@ -278,6 +284,8 @@ internal sealed record EmbeddedMeshLayout(string Root)
     public string Bundle => Path.Combine(Trust, "bundle.pem");
 
     public string Tokens => Path.Combine(Root, "tokens");
+
+    public string Jwks => Path.Combine(Tokens, "jwks.json");
 
     public string Logs => Path.Combine(Root, "logs");
 
