@@ -109,8 +109,9 @@ public static class SvidTls
         CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
         RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
         {
-            onChain(Shown(certificate, chain));
-            return true;
+            var shown = Shown(certificate, chain);
+            onChain(shown);
+            return shown.Count > 0;
         },
     };
 

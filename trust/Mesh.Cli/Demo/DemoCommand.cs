@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.CommandLine;
 using System.Globalization;
 
@@ -6,6 +7,8 @@ namespace Mesh.Cli.Demo;
 /// <summary><c>mesh demo</c>: a whole mesh on this machine, without root and without Kubernetes.</summary>
 internal static class DemoCommand
 {
+    private static readonly SearchValues<char> NumberCharacters = SearchValues.Create("0123456789.");
+
     public static Command Create()
     {
         var duration = new Option<string?>("--duration") { Description = "how long to run, for example 20s or 2m; until Ctrl-C when absent" };
@@ -19,7 +22,7 @@ internal static class DemoCommand
         {
             TimeSpan? length = null;
             if (parsed.GetValue(duration) is { } text)
-                length = TryParseDuration(text, out var value) ? value : throw new CommandRefusedException($"--duration {text}: not a duration such as 20s, 5m or 1h", ExitCode.Usage);
+                length = TryParseDuration(text, TimeSpan.FromDays(7), out var value) ? value : throw new CommandRefusedException($"--duration {text}: not a duration such as 20s, 5m or 1h", ExitCode.Usage);
             var perSecond = parsed.GetValue(rate);
             if (!(perSecond is >= 1 and <= 5000)) throw new CommandRefusedException("--rate: a number from 1 to 5000", ExitCode.Usage);
             var options = new DemoOptions(length, parsed.GetValue(directory), parsed.GetValue(output) == "json", perSecond, parsed.GetValue(keep));
@@ -28,14 +31,14 @@ internal static class DemoCommand
         return command;
     }
 
-    /// <summary>Reads "20s", "1.5m", "500ms", "1h"; only positive durations up to a week.</summary>
-    internal static bool TryParseDuration(string text, out TimeSpan duration)
+    /// <summary>Reads "20s", "1.5m", "500ms", "1h"; only positive durations up to <paramref name="longest"/>.</summary>
+    internal static bool TryParseDuration(string text, TimeSpan longest, out TimeSpan duration)
     {
         duration = default;
-        var split = text.AsSpan().IndexOfAnyExcept("0123456789.");
+        var split = text.AsSpan().IndexOfAnyExcept(NumberCharacters);
         if (split <= 0 || !double.TryParse(text.AsSpan(0, split), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return false;
         double? seconds = text[split..] switch { "ms" => number / 1000, "s" => number, "m" => number * 60, "h" => number * 3600, _ => null };
-        if (seconds is not (> 0 and <= 604800)) return false;
+        if (!(seconds > 0) || seconds > longest.TotalSeconds) return false;
         duration = TimeSpan.FromSeconds(seconds.Value);
         return true;
     }

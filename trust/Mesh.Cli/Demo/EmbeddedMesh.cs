@@ -5,6 +5,7 @@ using Mesh.Identity.Tokens;
 using Mesh.Spiffe;
 using Mesh.Spiffe.Files;
 using Mesh.Trust;
+using Mesh.Trust.Issuing;
 
 namespace Mesh.Cli.Demo;
 
@@ -54,7 +55,7 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
     {
         var layout = new EmbeddedMeshLayout(directory);
         layout.Create();
-        TrustDirectory.Init(layout.Trust, trustDomain, time);
+        TrustDirectory.Init(layout.Trust, AuthorityProfile.Root(trustDomain), AuthorityProfile.Issuer(trustDomain), time);
         var tokens = TokenIssuer.Create("https://tokens." + trustDomain.Name, TokenIssuerKey.P256, time);
         TokenIssuer.WriteJwks(layout.Jwks, tokens);
         var mesh = new EmbeddedMesh(layout, trustDomain, tokens, time);
@@ -279,9 +280,9 @@ internal sealed record EmbeddedMeshLayout(string Root)
 {
     public string Trust => Path.Combine(Root, "trust");
 
-    public string Issuer => Path.Combine(Trust, "issuer");
+    public string Issuer => Path.Combine(Trust, TrustDirectory.IssuerFolder);
 
-    public string Bundle => Path.Combine(Trust, "bundle.pem");
+    public string Bundle => Path.Combine(Trust, TrustDirectory.Anchors);
 
     public string Tokens => Path.Combine(Root, "tokens");
 

@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using System.Text.Json;
+using Mesh.Cli.Demo;
 using Mesh.Spiffe;
 
 namespace Mesh.Cli.Identity;
@@ -95,8 +96,8 @@ internal static class InspectCommand
     {
         if (directory is not null)
         {
-            var candidates = new[] { Path.Combine(directory, "trust", "bundle.pem"), Path.Combine(directory, "bundle.pem") };
-            return candidates.FirstOrDefault(File.Exists) ?? throw new CommandRefusedException($"--dir {directory}: no bundle.pem in it", ExitCode.Usage);
+            var bundle = new EmbeddedMeshLayout(directory).Bundle;
+            return File.Exists(bundle) ? bundle : throw new CommandRefusedException($"--dir {directory}: {bundle} does not exist", ExitCode.Usage);
         }
 
         return null;
@@ -124,8 +125,8 @@ internal sealed class Inspection
         var inTime = leaf.NotBefore <= now && now <= leaf.NotAfter;
         if (leaf.IsCa)
         {
-            SpiffeId.TryParse(leaf.UriNames.Length == 1 ? leaf.UriNames[0] : null, out var authority, out _);
-            return new Inspection(chain, bundleFile, null, SvidFault.None, authority) { Valid = inTime };
+            var named = SpiffeId.TryParse(leaf.UriNames.Length == 1 ? leaf.UriNames[0] : null, out var authority, out _);
+            return new Inspection(chain, bundleFile, null, SvidFault.None, named ? authority : null) { Valid = inTime };
         }
 
         var shape = SvidVerifier.JudgeLeaf(leaf, out var id);
