@@ -10,7 +10,10 @@ namespace Mesh.Proxy.Native;
 internal sealed class NativeBuffers : IDisposable
 {
     public const int Small = 16 * 1024;
-    public const int Large = 64 * 1024;
+    public const int Large = BulkSize + 2 * 1024;
+
+    /// <summary>What one turn of a bulk transfer moves. A large buffer holds it also when it is sealed into TLS records.</summary>
+    public const int BulkSize = 64 * 1024;
 
     // What stays when a burst is over: 2 MB.
     private const int MaxIdleSmall = 64;
