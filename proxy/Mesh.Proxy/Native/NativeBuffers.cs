@@ -23,6 +23,9 @@ internal sealed class NativeBuffers : IDisposable
     private readonly Stack<NativeBuffer> _large = new();
     private bool _disposed;
 
+    /// <summary>Buffers of this pool that are out.</summary>
+    public int Rented { get; private set; }
+
     /// <summary>A buffer of <see cref="Small"/> or <see cref="Large"/> bytes, whichever holds <paramref name="size"/>; its content is left over from earlier use.</summary>
     public NativeBuffer Rent(int size)
     {
@@ -30,6 +33,7 @@ internal sealed class NativeBuffers : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Large);
         NativeBuffer buffer = idle.Count > 0 ? idle.Pop() : new NativeBuffer(this, size <= Small ? Small : Large);
         buffer.IsRented = true;
+        Rented++;
         NativeCounts.Buffers(1);
         return buffer;
     }
@@ -38,6 +42,7 @@ internal sealed class NativeBuffers : IDisposable
     {
         if (!buffer.IsRented) throw new InvalidOperationException("A buffer was returned twice.");
         buffer.IsRented = false;
+        Rented--;
         NativeCounts.Buffers(-1);
         (Stack<NativeBuffer> idle, int max) = buffer.Length == Small ? (_small, MaxIdleSmall) : (_large, MaxIdleLarge);
         if (_disposed || idle.Count >= max) buffer.Free();
