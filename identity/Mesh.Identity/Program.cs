@@ -1,6 +1,29 @@
+using System.Collections;
+using Mesh.Identity.Hosting;
+using Mesh.Identity.Logging;
+using Mesh.Identity.Settings;
+
 namespace Mesh.Identity;
 
 internal static class Program
 {
-    private static int Main() => 70;
+    private static async Task<int> Main()
+    {
+        if (!IdentitySettings.TryRead(ReadEnvironment(), out var settings, out var faults))
+        {
+            foreach (var fault in faults) await Console.Error.WriteLineAsync(fault.ToString());
+            return ExitCode.Usage;
+        }
+
+        using var logs = ConsoleLog.Create(settings.LogLevel, settings.LogFormat);
+        using var signals = new StopSignals();
+        return await IdentityProcess.RunAsync(settings, TimeProvider.System, logs, signals.Token);
+    }
+
+    private static Dictionary<string, string> ReadEnvironment()
+    {
+        var variables = new Dictionary<string, string>();
+        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables()) variables[(string)variable.Key] = (string?)variable.Value ?? "";
+        return variables;
+    }
 }

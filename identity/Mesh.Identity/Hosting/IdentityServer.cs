@@ -1,0 +1,176 @@
+using System.Net;
+using Mesh.Identity.Bundles;
+using Mesh.Identity.Health;
+using Mesh.Identity.Issuance;
+using Mesh.Identity.Metrics;
+using Mesh.Identity.Settings;
+using Mesh.Spiffe;
+using Mesh.Trust.Anchors;
+using Mesh.Trust.Issuers;
+using Mesh.Trust.Issuing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Identity.Hosting;
+
+/// <summary>The identity service, put together by hand: what it follows, what it answers, and the order in which it starts and stops.</summary>
+internal sealed partial class IdentityServer : IAsyncDisposable
+{
+    private readonly IdentitySettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _logs;
+    private readonly ILogger _log;
+    private readonly CancellationTokenSource _life = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly CallsUnderWay _calls = new();
+    private readonly List<Task> _background = [];
+    private readonly AnchorSource _anchors;
+    private readonly IssuerSource _issuers;
+    private readonly TokenValidation _tokens;
+    private ListenerHost? _grpc;
+    private ListenerHost? _admin;
+
+    private IdentityServer(IdentitySettings settings, TimeProvider time, ILoggerFactory logs)
+    {
+        _settings = settings;
+        _time = time;
+        _logs = logs;
+        _log = logs.CreateLogger<IdentityServer>();
+        Metrics = new IdentityMetrics();
+        Feed = new BundleFeed(settings.TrustDomain);
+        Streams = new BundleStreams(settings.MaxBundleStreams, settings.MaxBundleStreamsPerId);
+        _anchors = new AnchorSource(settings.TrustDomain, settings.AnchorsFile, time, logs.CreateLogger<AnchorSource>());
+        var policy = IssuancePolicy.Create(settings.Lifetime, clockSkew: settings.ClockSkew);
+        _issuers = new IssuerSource(settings.IssuerDirectory, _anchors, policy, settings.AnchorRule, time, logs.CreateLogger<IssuerSource>());
+        _tokens = TokenValidation.Create(settings, time, logs);
+        Names = new LinkerdName(settings.TrustDomain, settings.ControlPlaneNamespace);
+        Own = new OwnSvid(settings.OwnId, Names, Issuer, time, logs.CreateLogger<OwnSvid>());
+        Readiness = new Readiness(IsStopping, IssuerUsable, AnchorsLoaded, TokensJudged, OwnCertificateValid);
+    }
+
+    public IPEndPoint Address => _grpc!.Address;
+
+    public IPEndPoint AdminAddress => _admin!.Address;
+
+    public IdentityMetrics Metrics { get; }
+
+    public BundleFeed Feed { get; }
+
+    public BundleStreams Streams { get; }
+
+    public OwnSvid Own { get; }
+
+    public LinkerdName Names { get; }
+
+    public Readiness Readiness { get; }
+
+    /// <summary>Completes when a part that has to run for as long as the service does has ended: the reason to exit with a failure.</summary>
+    public Task<Exception> Failed { get; private set; } = new TaskCompletionSource<Exception>().Task;
+
+    /// <summary>Loads what there is, signs the service's own certificate if that is possible yet, then opens the ports.</summary>
+    /// <exception cref="IOException">A port cannot be had.</exception>
+    public static async Task<IdentityServer> StartAsync(IdentitySettings settings, TimeProvider time, ILoggerFactory logs, CancellationToken ct)
+    {
+        var server = new IdentityServer(settings, time, logs);
+        try
+        {
+            server.Follow();
+            await server.ListenAsync(ct);
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Stops accepting, ends the bundle streams, lets Certify calls end within the drain timeout.</summary>
+    /// <returns>How many calls were cut.</returns>
+    public async Task<int> StopAsync()
+    {
+        await _stopping.CancelAsync();
+        using var deadline = new CancellationTokenSource(_settings.DrainTimeout, _time);
+        var cut = 0;
+        await using (deadline.Token.Register(() => cut = _calls.Count)) await _grpc!.StopAsync(deadline.Token);
+        // Last, so that a probe sees "stopping" and not a closed port for as long as calls are served.
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
+        await _admin!.StopAsync(soon.Token);
+        return cut;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _life.CancelAsync();
+        foreach (var task in _background) await task.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        if (_grpc is not null) await _grpc.DisposeAsync();
+        if (_admin is not null) await _admin.DisposeAsync();
+        _issuers.Dispose();
+        _anchors.Dispose();
+        _tokens.Dispose();
+        _stopping.Dispose();
+        _life.Dispose();
+    }
+
+    private SvidIssuer? Issuer() => _issuers.Current.Issuer;
+
+    private void Follow()
+    {
+        _anchors.Changed += state => Publish(state.Bundle);
+        _issuers.Changed += _ => Own.IssuerChanged();
+        Publish(_anchors.Current.Bundle);
+        Own.RenewIfDue();
+        _background.AddRange([_anchors.RunAsync(_life.Token), _issuers.RunAsync(_life.Token), _tokens.Validator.RunAsync(_life.Token), Own.RunAsync(_life.Token)]);
+    }
+
+    private void Publish(TrustBundle? bundle)
+    {
+        if (bundle is not null) Feed.Publish(bundle, renewal: null);
+    }
+
+    private async Task ListenAsync(CancellationToken ct)
+    {
+        var admin = new AdminPages(Readiness, Streams, Feed, WriteMetrics, _time);
+        _admin = await ListenerHost.StartAsync(
+            _settings.Admin, services => { }, KestrelBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(admin.AnswerAsync), _logs, ct);
+
+        var tls = new ServerTls(Own, Feed, Metrics, _time, _logs.CreateLogger<ServerTls>());
+        _grpc = await ListenerHost.StartAsync(
+            _settings.Listen,
+            services => services.AddGrpc(options =>
+            {
+                options.MaxReceiveMessageSize = KestrelBounds.MaxMessageBytes;
+                options.TimeProvider = _time;
+            }),
+            kestrel => KestrelBounds.ForCalls(kestrel, _settings),
+            listen =>
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                listen.UseHttps(tls.Options());
+                listen.UseImpliedHttp2();
+            },
+            MapCalls,
+            _logs,
+            ct);
+        Failed = FirstFailureAsync();
+    }
+
+    private void MapCalls(WebApplication app)
+    {
+        var certification = new Certification(_tokens.Validator, Issuer, _settings.TrustDomain, Names, Metrics, _time);
+        app.MapGrpcService(new CertifyEndpoint(certification, _calls, _settings.MaxPendingCertify, Metrics, _time, _logs.CreateLogger<CertifyEndpoint>()));
+        app.MapGrpcService(new TrustEndpoint(Feed, Streams, Metrics, _time, _logs.CreateLogger<TrustEndpoint>(), _stopping.Token));
+    }
+
+    private async Task<Exception> FirstFailureAsync()
+    {
+        var first = await Task.WhenAny([_grpc!.Failed, _admin!.Failed, .. _background]);
+        if (_life.IsCancellationRequested) await Task.Delay(Timeout.Infinite, CancellationToken.None);
+        if (first is Task<Exception> listener) return await listener;
+        return first.Exception?.InnerException ?? new InvalidOperationException("A part of the service that should not end has ended.");
+    }
+}

@@ -1,0 +1,85 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Mesh.Identity.Hosting;
+
+/// <summary>
+/// One Kestrel listener with nothing around it that we did not ask for: no configuration files, no signal handling of its own,
+/// our loggers. The gRPC port and the admin port are two of these, so that nothing mapped for one can be reached through the other.
+/// </summary>
+internal sealed class ListenerHost : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly WatchedListeners _listeners;
+
+    private ListenerHost(WebApplication app, WatchedListeners listeners)
+    {
+        _app = app;
+        _listeners = listeners;
+    }
+
+    /// <summary>Where it listens: the port is the real one when 0 was asked for.</summary>
+    public IPEndPoint Address { get; private set; } = new(IPAddress.None, 0);
+
+    /// <summary>Completes with the reason when the listener can accept no more.</summary>
+    public Task<Exception> Failed => _listeners.Failed;
+
+    public static async Task<ListenerHost> StartAsync(
+        IPEndPoint address, Action<IServiceCollection> addServices, Action<KestrelServerOptions> configure, Action<ListenOptions> listen, Action<WebApplication> map, ILoggerFactory logs, CancellationToken ct)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
+        builder.Services.Replace(ServiceDescriptor.Singleton(logs));
+        builder.Services.Replace(ServiceDescriptor.Singleton<IHostLifetime, NoLifetime>());
+        builder.Services.RemoveAll<IConnectionListenerFactory>();
+        builder.Services.AddSingleton(services => new WatchedListeners(new SocketTransportFactory(services.GetRequiredService<IOptions<SocketTransportOptions>>(), logs)));
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<WatchedListeners>());
+        // The drain has its own deadline; the host's must not cut in before it.
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromHours(1));
+        addServices(builder.Services);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            configure(kestrel);
+            kestrel.Listen(address, listen);
+        });
+        var app = builder.Build();
+        var host = new ListenerHost(app, app.Services.GetRequiredService<WatchedListeners>());
+        try
+        {
+            map(app);
+            await app.StartAsync(ct);
+            var bound = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+            host.Address = new IPEndPoint(IPAddress.Parse(bound.Host), bound.Port);
+            return host;
+        }
+        catch
+        {
+            await host.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Stops accepting, lets calls under way end until <paramref name="deadline"/> fires, then cuts them.</summary>
+    public Task StopAsync(CancellationToken deadline) => _app.StopAsync(deadline);
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    /// <summary>Signals are the process's affair, not the listener's.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

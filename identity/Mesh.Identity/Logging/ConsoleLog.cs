@@ -1,0 +1,34 @@
+using System.Globalization;
+using Mesh.Identity.Settings;
+using Microsoft.Extensions.Logging;
+using Serilog;
+using Serilog.Events;
+using Serilog.Extensions.Logging;
+
+namespace Mesh.Identity.Logging;
+
+/// <summary>Serilog on standard output, behind <see cref="ILoggerFactory"/>: the rest of the program knows only the latter.</summary>
+internal static class ConsoleLog
+{
+    // Frameworks report what peers do at their own levels; ours is the account of it.
+    private static readonly string[] Frameworks = ["Microsoft", "System"];
+
+    public static ILoggerFactory Create(LogLevel level, LogFormat format)
+    {
+        var configuration = new LoggerConfiguration().MinimumLevel.Is(LevelOf(level));
+        foreach (var framework in Frameworks) configuration = configuration.MinimumLevel.Override(framework, LogEventLevel.Warning);
+        configuration = format == LogFormat.Json
+            ? configuration.WriteTo.Console(new JsonLine())
+            : configuration.WriteTo.Console(outputTemplate: "{Timestamp:HH:mm:ss.fff} {Level:u4} {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture);
+        var logger = configuration.CreateLogger();
+        return new SerilogLoggerFactory(logger, dispose: true);
+    }
+
+    private static LogEventLevel LevelOf(LogLevel level) => level switch
+    {
+        LogLevel.Debug => LogEventLevel.Debug,
+        LogLevel.Warning => LogEventLevel.Warning,
+        LogLevel.Error => LogEventLevel.Error,
+        _ => LogEventLevel.Information,
+    };
+}

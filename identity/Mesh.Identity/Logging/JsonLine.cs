@@ -1,0 +1,59 @@
+using System.Globalization;
+using Serilog.Events;
+using Serilog.Formatting;
+using Serilog.Formatting.Json;
+
+namespace Mesh.Identity.Logging;
+
+/// <summary>One JSON object per event and line: time, level, event, message, then the event's own properties, flat.</summary>
+internal sealed class JsonLine : ITextFormatter
+{
+    private static readonly JsonValueFormatter Values = new(typeTagName: null);
+
+    public void Format(LogEvent logEvent, TextWriter output)
+    {
+        output.Write("{\"time\":\"");
+        output.Write(logEvent.Timestamp.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture));
+        output.Write("\",\"level\":\"");
+        output.Write(LevelName(logEvent.Level));
+        output.Write('"');
+        if (EventName(logEvent) is { } name)
+        {
+            output.Write(",\"event\":");
+            JsonValueFormatter.WriteQuotedJsonString(name, output);
+        }
+
+        output.Write(",\"message\":");
+        JsonValueFormatter.WriteQuotedJsonString(logEvent.RenderMessage(CultureInfo.InvariantCulture), output);
+        foreach (var (key, value) in logEvent.Properties)
+        {
+            if (key is "EventId") continue;
+            output.Write(',');
+            JsonValueFormatter.WriteQuotedJsonString(key is "SourceContext" ? "source" : key, output);
+            output.Write(':');
+            Values.Format(value, output);
+        }
+
+        if (logEvent.Exception is { } exception)
+        {
+            output.Write(",\"exception\":");
+            JsonValueFormatter.WriteQuotedJsonString(exception.ToString(), output);
+        }
+
+        output.Write("}\n");
+    }
+
+    private static string? EventName(LogEvent logEvent) =>
+        logEvent.Properties.TryGetValue("EventId", out var id) && id is StructureValue structure
+            ? structure.Properties.FirstOrDefault(p => p.Name == "Name")?.Value is ScalarValue { Value: string name } ? name : null
+            : null;
+
+    private static string LevelName(LogEventLevel level) => level switch
+    {
+        LogEventLevel.Verbose or LogEventLevel.Debug => "debug",
+        LogEventLevel.Information => "info",
+        LogEventLevel.Warning => "warn",
+        LogEventLevel.Error => "error",
+        _ => "fatal",
+    };
+}
