@@ -94,18 +94,41 @@ public static class SvidTls
         return options;
     }
 
+    /// <summary>
+    /// For looking at a server without believing it: takes any certificate, hands out the chain the server showed (DER, leaf first) and
+    /// presents none of ours. Nothing may be sent over such a connection; it is closed once <paramref name="onChain"/> was called.
+    /// </summary>
+    /// <param name="serverName">What to send as SNI; null sends none.</param>
+    /// <param name="onChain">Told what the server showed, during the handshake.</param>
+    public static SslClientAuthenticationOptions Observe(string? serverName, Action<IReadOnlyList<ReadOnlyMemory<byte>>> onChain) => new()
+    {
+        TargetHost = serverName,
+        AllowTlsResume = false,
+        AllowRenegotiation = false,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
+        RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
+        {
+            var shown = Shown(certificate, chain);
+            onChain(shown);
+            return shown.Count > 0;
+        },
+    };
+
     private static SvidVerdict Judge(X509Certificate? leaf, X509Chain? chain, ITrustBundleSource bundles, TimeProvider time)
     {
-        // The framework leaves what else the peer sent in the extra store. Its own opinion of the chain is not asked.
+        return SvidVerifier.Verify(CollectionsMarshal.AsSpan(Shown(leaf, chain)), bundles, time.GetUtcNow());
+    }
+
+    // The framework leaves what else the peer sent in the extra store. Its own opinion of the chain is not asked.
+    private static List<ReadOnlyMemory<byte>> Shown(X509Certificate? leaf, X509Chain? chain)
+    {
         var others = chain?.ChainPolicy.ExtraStore ?? [];
         var der = new List<ReadOnlyMemory<byte>>(1 + others.Count);
-        if (leaf is not null)
-        {
-            der.Add(leaf.GetRawCertData());
-            foreach (var other in others) der.Add(other.RawDataMemory);
-        }
-
-        return SvidVerifier.Verify(CollectionsMarshal.AsSpan(der), bundles, time.GetUtcNow());
+        if (leaf is null) return der;
+        der.Add(leaf.GetRawCertData());
+        foreach (var other in others) der.Add(other.RawDataMemory);
+        return der;
     }
 
     /// <summary>Keeps the framework's chain building, which runs before our callback, from the network and the machine's stores.</summary>

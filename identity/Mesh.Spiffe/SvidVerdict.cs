@@ -39,7 +39,7 @@ public sealed record SvidVerdict
         new(fault) { Leaf = leaf, ClaimedId = claimedId, Detail = detail };
 
     /// <summary>The same valid chain, refused because it is somebody else's.</summary>
-    internal SvidVerdict Unexpected() => new(SvidFault.UnexpectedId) { Leaf = Leaf, ClaimedId = ClaimedId, Anchor = Anchor, ValidUntil = ValidUntil };
+    public SvidVerdict Unexpected() => new(SvidFault.UnexpectedId) { Leaf = Leaf, ClaimedId = ClaimedId, Anchor = Anchor, ValidUntil = ValidUntil };
 
     public override string ToString() => $"{ClaimedId?.ToString() ?? Leaf?.ToString() ?? "no certificate"}: {Sentence}";
 }

@@ -1,6 +1,48 @@
+using System.CommandLine;
+using Mesh.Cli.Demo;
+using Mesh.Cli.Identity;
+using Mesh.Cli.Trust;
+
 namespace Mesh.Cli;
 
 internal static class Program
 {
-    private static int Main() => 70;
+    private static async Task<int> Main(string[] arguments)
+    {
+        var root = new RootCommand("mesh: SPIFFE identity and mutual TLS for the pods of a Kubernetes cluster.")
+        {
+            DemoCommand.Create(),
+            new Command("identity", "Look at identities.") { InspectCommand.Create() },
+            new Command("trust", "The trust anchors and issuers of a trust domain.") { InitCommand.Create() },
+            WorkloadCommand.Create(),
+        };
+        var parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync($"mesh: {error.Message}");
+            await Console.Error.WriteLineAsync("mesh: see 'mesh --help'");
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (CommandRefusedException refused)
+        {
+            await Console.Error.WriteLineAsync($"mesh: {refused.Message}");
+            return refused.ExitCode;
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Interrupted;
+        }
+        catch (Exception bug) when (bug is not OutOfMemoryException)
+        {
+            await Console.Error.WriteLineAsync($"mesh: internal error ({bug.GetType().Name}): {bug.Message}");
+            if (Environment.GetEnvironmentVariable("MESH_DEBUG") is not null) await Console.Error.WriteLineAsync(bug.ToString());
+            else await Console.Error.WriteLineAsync("mesh: set MESH_DEBUG=1 and run it again for the details to report.");
+            return ExitCode.Internal;
+        }
+    }
 }

@@ -95,7 +95,7 @@ internal readonly ref struct CompactToken
             {
                 if (sawKeyId || !reader.Read() || reader.TokenType != JsonTokenType.String || reader.ValueSpan.Length > MaxKeyIdLength) return false;
                 sawKeyId = true;
-                if (!TryGetString(ref reader, out keyId)) return false;
+                if (!JsonText.TryGet(ref reader, out keyId)) return false;
             }
             else if (reader.ValueTextEquals("crit"u8))
             {
@@ -109,20 +109,5 @@ internal readonly ref struct CompactToken
         }
 
         return sawAlgorithm && reader.TokenType == JsonTokenType.EndObject && !reader.Read();
-    }
-
-    /// <summary>The string at the reader; false for text that is no valid Unicode, which the reader reports only when asked for the string.</summary>
-    internal static bool TryGetString(ref Utf8JsonReader reader, out string? text)
-    {
-        try
-        {
-            text = reader.GetString();
-            return true;
-        }
-        catch (InvalidOperationException)
-        {
-            text = null;
-            return false;
-        }
     }
 }

@@ -30,21 +30,15 @@ public sealed class OidcDiscovery : TokenKeySource
         {
             using var document = JsonDocument.Parse(json);
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new TokenKeysException($"{address}: not a discovery document");
-            if (!TryText(document.RootElement, "issuer", out var issuer) || issuer != _issuer)
+            if (!JsonText.TryGet(document.RootElement, "issuer", out var issuer) || issuer != _issuer)
                 throw new TokenKeysException($"{address}: the document is for issuer {LogText.Clean(issuer ?? "(none)")}, expected {_issuer}");
-            if (!TryText(document.RootElement, "jwks_uri", out var text) || !Uri.TryCreate(text, UriKind.Absolute, out var keys) || !KeyServer.IsAcceptable(keys))
+            if (!JsonText.TryGet(document.RootElement, "jwks_uri", out var text) || !Uri.TryCreate(text, UriKind.Absolute, out var keys) || !KeyServer.IsAcceptable(keys))
                 throw new TokenKeysException($"{address}: jwks_uri is missing or not https");
             return keys;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new TokenKeysException($"{address}: not JSON", e);
         }
-    }
-
-    private static bool TryText(JsonElement element, string name, out string? text)
-    {
-        text = element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-        return text is not null;
     }
 }

@@ -72,8 +72,8 @@ internal struct TokenClaims
 
     private readonly bool AddAudience(ref Utf8JsonReader reader)
     {
-        if (!CompactToken.TryGetString(ref reader, out var audience)) return false;
-        Audiences!.Add(audience!);
+        if (!JsonText.TryGet(ref reader, out var audience)) return false;
+        Audiences!.Add(audience);
         return true;
     }
 
@@ -138,7 +138,7 @@ internal struct TokenClaims
     private static bool TryText(ref Utf8JsonReader reader, out string? text)
     {
         text = null;
-        return reader.Read() && reader.TokenType == JsonTokenType.String && CompactToken.TryGetString(ref reader, out text);
+        return reader.Read() && reader.TokenType == JsonTokenType.String && JsonText.TryGet(ref reader, out text);
     }
 
     // NumericDate, RFC 7519 section 2: seconds since 1970, fractions allowed.

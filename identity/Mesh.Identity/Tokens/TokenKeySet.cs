@@ -91,6 +91,12 @@ internal sealed class TokenKeySet
             fault = $"the key set is not JSON: line {e.LineNumber}, byte {e.BytePositionInLine}";
             return false;
         }
+        catch (InvalidOperationException)
+        {
+            // Property names that are no Unicode, which the reader notices only when it compares them.
+            fault = "the key set is not UTF-8";
+            return false;
+        }
     }
 
     private static bool TryReadKey(JsonElement element, [NotNullWhen(true)] out TokenKey? key, out string reason)
@@ -184,8 +190,7 @@ internal sealed class TokenKeySet
         return true;
     }
 
-    private static string? Text(JsonElement element, string name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? Text(JsonElement element, string name) => JsonText.TryGet(element, name, out var text) ? text : null;
 
     private static byte[]? Bytes(JsonElement element, string name)
     {

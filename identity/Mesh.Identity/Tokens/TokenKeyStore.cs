@@ -170,10 +170,10 @@ public sealed partial class TokenKeyStore
             fault = $"no answer within {ReadTimeout.TotalSeconds:0} s";
         }
 
-        Interlocked.Increment(ref _failedReads);
         Volatile.Write(ref _lastFault, fault);
         if (_current is null) Log.NoKeys(_log, _source.Description, fault);
         else Log.KeysKept(_log, _source.Description, fault);
+        Interlocked.Increment(ref _failedReads);
         return false;
     }
 

@@ -99,11 +99,11 @@ internal static class Copier
                 }
 
                 NativeBuffer buffer = _buffers.Rent(size);
-                IoResult read = source.Read(buffer.Span);
+                IoResult read = source.Read(buffer.Span[..size]);
                 if (read.Status == IoStatus.Ok)
                 {
                     // Who fills a small buffer is sending in bulk and is worth a large one.
-                    size = read.Bytes >= NativeBuffers.Small ? NativeBuffers.Large : NativeBuffers.Small;
+                    size = read.Bytes >= NativeBuffers.Small ? NativeBuffers.BulkSize : NativeBuffers.Small;
                     _idle?.Arm(_idleMilliseconds);
                     int sent = 0;
                     while (sent < read.Bytes)

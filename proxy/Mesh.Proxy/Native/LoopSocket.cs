@@ -70,13 +70,16 @@ internal sealed class LoopSocket
         _budgetUsed += bytes;
     }
 
+    /// <summary>This turn's share is used up; the next read belongs to the next turn.</summary>
+    public bool IsOverBudget => _budgetTurn == Loop.Turn && _budgetUsed >= Loop.Options.ReadBudgetPerTurn;
+
     public ValueTask<IoStatus> ReadableAsync() => Readable || HungUp ? ReadableNow() : WaitForInput();
 
     /// <summary>Input is there already (in the kernel or in a TLS buffer): completes at once, or in the next turn when this turn's share is used up.</summary>
     public ValueTask<IoStatus> ReadableNow()
     {
         if (Ended() is var end and not IoStatus.Ok) return new ValueTask<IoStatus>(end);
-        if (_budgetTurn != Loop.Turn || _budgetUsed < Loop.Options.ReadBudgetPerTurn) return new ValueTask<IoStatus>(IoStatus.Ok);
+        if (!IsOverBudget) return new ValueTask<IoStatus>(IoStatus.Ok);
         ValueTask<IoStatus> wait = _readSignal.WaitAsync();
         Loop.Defer(_readSignal, IoStatus.Ok);
         return wait;

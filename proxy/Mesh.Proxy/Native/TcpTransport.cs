@@ -99,6 +99,7 @@ internal sealed class TcpTransport : Transport
     public override unsafe IoResult Write(ReadOnlySpan<byte> data)
     {
         if (!_socket.IsOpen) return IoResult.Of(IoStatus.Closed);
+        if (!_socket.Writable || data.IsEmpty) return IoResult.Of(IoStatus.WouldBlock);
         fixed (byte* pointer = data)
         {
             nint count;
@@ -109,7 +110,7 @@ internal sealed class TcpTransport : Transport
             {
                 if (count < data.Length) _socket.Writable = false;
                 BytesOut += count;
-                return count > 0 ? IoResult.Transferred((int)count) : IoResult.Of(IoStatus.WouldBlock);
+                return IoResult.Transferred((int)count);
             }
 
             if (errno == Libc.EAGAIN) _socket.Writable = false;

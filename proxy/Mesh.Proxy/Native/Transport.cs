@@ -56,13 +56,14 @@ internal abstract class Transport : IDisposable
     [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<IoStatus> WriteAllAsync(ReadOnlyMemory<byte> data)
     {
-        while (true)
+        while (!data.IsEmpty)
         {
             IoResult result = Write(data.Span);
             if (result.Status == IoStatus.Ok) data = data[result.Bytes..];
             else if (result.Status != IoStatus.WouldBlock) return result.Status;
-            if (data.IsEmpty) return IoStatus.Ok;
-            if (result.Status == IoStatus.WouldBlock && await WritableAsync() is var status and not IoStatus.Ok) return status;
+            else if (await WritableAsync() is var status and not IoStatus.Ok) return status;
         }
+
+        return IoStatus.Ok;
     }
 }

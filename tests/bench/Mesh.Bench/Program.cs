@@ -5,6 +5,7 @@ internal static class Program
 {
     private static readonly Dictionary<string, Func<string[], Task<Report>>> Benchmarks = new()
     {
+        ["tcp"] = Tcp.TcpBenchmark.RunAsync,
     };
 
     private static async Task<int> Main(string[] args)

@@ -1,0 +1,166 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using System.Text;
+using Mesh.Spiffe;
+
+namespace Mesh.Proxy.Native;
+
+/// <summary>A TLS 1.3 connection over a TCP connection of which it is the owner from the first moment: an SSL(3) that reads and writes the socket itself.</summary>
+internal sealed partial class TlsTransport : Transport
+{
+    private readonly TcpTransport _tcp;
+    private readonly LoopSocket _socket;
+    private readonly PeerVerifier _verify;
+    private bool _timedOut;
+
+    private TlsTransport(TcpTransport tcp, TlsContext context, PeerVerifier verify)
+    {
+        _tcp = tcp;
+        _socket = tcp.Socket;
+        _verify = verify;
+        Context = context;
+    }
+
+    public override EventLoop Loop => _socket.Loop;
+
+    public override IPEndPoint Local => _tcp.Local;
+
+    public override IPEndPoint Remote => _tcp.Remote;
+
+    public override bool IsOpen => _ssl != 0;
+
+    /// <summary>The fatal alert the peer sent (RFC 8446 section 6), once a read has met it.</summary>
+    public byte? PeerAlert { get; private set; }
+
+    /// <summary>What the verifier said of the peer; null when it showed no certificate.</summary>
+    public SvidVerdict? Verdict { get; private set; }
+
+    internal TlsContext Context { get; }
+
+    internal Exception? VerifierFault { get; set; }
+
+    /// <summary>
+    /// The accepting side of a handshake. <paramref name="timeout"/> is for all of it, whatever the peer trickles. Takes <paramref name="tcp"/> over:
+    /// it is closed when the handshake fails, after the alert has been sent.
+    /// </summary>
+    public static ValueTask<TlsHandshakeResult> AcceptAsync(TcpTransport tcp, TlsContext context, PeerVerifier verify, TimeSpan timeout) =>
+        new TlsTransport(tcp, context, verify).HandshakeAsync(null, timeout);
+
+    /// <summary>The dialling side. <paramref name="sni"/> is sent as the server name; empty sends none.</summary>
+    public static ValueTask<TlsHandshakeResult> ConnectAsync(TcpTransport tcp, TlsContext context, string sni, PeerVerifier verify, TimeSpan timeout) =>
+        new TlsTransport(tcp, context, verify).HandshakeAsync(sni, timeout);
+
+    internal SvidVerdict JudgePeer(ReadOnlySpan<ReadOnlyMemory<byte>> chain) => Verdict = _verify(chain);
+
+    private async ValueTask<TlsHandshakeResult> HandshakeAsync(string? sni, TimeSpan timeout)
+    {
+        LoopTimer timer = Loop.Timer(static s => ((TlsTransport)s!).HandshakeTimedOut(), this);
+        bool connected = false;
+        try
+        {
+            Open(sni);
+            timer.Arm((long)timeout.TotalMilliseconds);
+            IoStatus ready = Context.IsServer ? await _socket.ReadableAsync() : IoStatus.Ok;
+            while (ready == IoStatus.Ok)
+            {
+                await Loop.HandshakeTurnAsync();
+                if (_timedOut || !_socket.IsOpen) break;
+                switch (HandshakeStep())
+                {
+                    case Step.Done:
+                        connected = true;
+                        return Describe();
+                    case Step.Failed:
+                        return Failed();
+                    case Step.WantsInput:
+                        ready = await _socket.ReadableAsync();
+                        break;
+                    case Step.WantsOutput:
+                        ready = await _socket.WritableAsync();
+                        break;
+                }
+            }
+
+            return new TlsHandshakeResult { Failure = _timedOut ? TlsHandshakeFailure.Timeout : TlsHandshakeFailure.Closed, Verdict = Verdict };
+        }
+        finally
+        {
+            timer.Stop();
+            if (!connected)
+            {
+                Free();
+                _tcp.CloseAfterRefusal();
+            }
+        }
+    }
+
+    private void HandshakeTimedOut()
+    {
+        _timedOut = true;
+        _socket.Interrupt(IoStatus.TimedOut);
+    }
+
+    private TlsHandshakeResult Failed()
+    {
+        if (VerifierFault is { } bug) ExceptionDispatchInfo.Throw(bug);
+        return new TlsHandshakeResult { Failure = _failure, Verdict = Verdict, PeerAlert = PeerAlert, Detail = _detail, Sni = ServerName() };
+    }
+
+    private TlsHandshakeResult Describe() => new()
+    {
+        Transport = this,
+        Verdict = Verdict,
+        Group = Group(),
+        Cipher = Cipher(),
+        Alpn = Alpn(),
+        Sni = ServerName(),
+    };
+
+    public override ValueTask<IoStatus> ReadableAsync()
+    {
+        if (_readEnd != IoStatus.Ok && IsOpen) return new ValueTask<IoStatus>(IoStatus.Ok);
+        if (_readWantsWrite) return _socket.WaitForInput();
+        return _bufferedInput ? _socket.ReadableNow() : _socket.ReadableAsync();
+    }
+
+    public override ValueTask<IoStatus> WritableAsync() =>
+        _writeFault != IoStatus.Ok && IsOpen ? new ValueTask<IoStatus>(IoStatus.Ok) : _socket.WritableAsync();
+
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
+    private async ValueTask<IoStatus> CloseNotifyAsync()
+    {
+        while (true)
+        {
+            IoStatus status = SendCloseNotify();
+            if (status == IoStatus.WouldBlock) status = await _socket.WritableAsync();
+            else if (status == IoStatus.Ok) return _tcp.ShutdownWrite();
+            if (status != IoStatus.Ok) return status;
+        }
+    }
+
+    public override ValueTask<IoStatus> ShutdownWriteAsync() => CloseNotifyAsync();
+
+    public override void Interrupt(IoStatus status) => _socket.Interrupt(status);
+
+    public override void Abort()
+    {
+        Free();
+        _tcp.Abort();
+    }
+
+    public override void Dispose()
+    {
+        Free();
+        _tcp.Dispose();
+    }
+
+    private enum Step
+    {
+        Done,
+        Failed,
+        WantsInput,
+        WantsOutput,
+    }
+}

@@ -1,0 +1,294 @@
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Mesh.Spiffe;
+using Spectre.Console;
+
+namespace Mesh.Cli.Demo;
+
+/// <summary>One run of <c>mesh demo</c>: builds the mesh, watches it, says what it saw, and leaves nothing behind.</summary>
+internal sealed class DemoRun(DemoOptions options, TimeProvider time)
+{
+    private const string Authority = "web.demo.svc.cluster.local:80";
+
+    // The shortest life the identity service grants; the proxies renew every few seconds all the same, so that one sees it happen.
+    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan MaxRefresh = TimeSpan.FromSeconds(4);
+
+    // What every request and every answer contains, and what must never be seen between the proxies.
+    private readonly string _secret = "secret-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
+    private readonly DemoFacts _facts = new();
+    private readonly IAnsiConsole _console = options.Json ? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) }) : AnsiConsole.Console;
+
+    public async Task<int> RunAsync(CancellationToken interrupted)
+    {
+        var directory = options.Directory is { } given ? Path.GetFullPath(given) : Directory.CreateTempSubdirectory("mesh-demo-").FullName;
+        if (options.Directory is not null && Directory.Exists(directory) && Directory.EnumerateFileSystemEntries(directory).Any())
+            throw new CommandRefusedException($"--dir {options.Directory} is not empty; the demo makes a throw-away CA and would not touch what is there. Name a new directory.", ExitCode.Usage);
+        try
+        {
+            await RunInAsync(directory, interrupted);
+        }
+        finally
+        {
+            if (options.Keep) _console.MarkupLineInterpolated($"state and logs are in {directory}");
+            else if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
+        }
+
+        if (options.Json) Console.WriteLine(_facts.Json());
+        else _console.WriteLine(_facts.Summary());
+        return _facts.Shown ? ExitCode.Done : ExitCode.Refused;
+    }
+
+    private async Task RunInAsync(string directory, CancellationToken interrupted)
+    {
+        Say("making a throw-away certificate authority and a token issuer; starting identity and destination");
+        await using var mesh = await EmbeddedMesh.StartAsync(directory, TrustDomain.Parse("demo.mesh"), Lifetime, time, interrupted);
+        IPEndPoint web = EmbeddedMesh.FreeAddress(), inbound = EmbeddedMesh.FreeAddress(), port = EmbeddedMesh.FreeAddress(), local = EmbeddedMesh.FreeAddress();
+        await using var wire = new WireTap(inbound, Encoding.ASCII.GetBytes(_secret), "GET / HTTP/1.1"u8.ToArray(), "HTTP/1.1 200"u8.ToArray());
+        // The same search where the client speaks to its own proxy: it must find there what it must not find on the wire, or it proves nothing.
+        await using var control = new WireTap(local, Encoding.ASCII.GetBytes(_secret), "GET / HTTP/1.1"u8.ToArray(), "HTTP/1.1 200"u8.ToArray());
+
+        Say("starting a web server and a client, each behind a proxy of its own");
+        await mesh.StartWorkloadAsync("web", ["serve", web.ToString(), "--secret", _secret], null, interrupted);
+        var webProxy = await mesh.StartProxyAsync(
+            new ProxyPlan("web-proxy", "demo", "web") { Inbound = inbound, InboundService = (port, web), MaxRefresh = MaxRefresh }, interrupted);
+        mesh.Publish([new DiscoveryEntry(Authority, [new DiscoveryAddress(web, wire.Address.Port, mesh.IdOf("demo", "web"), mesh.ServerName("demo", "web"))])]);
+        wire.Start();
+        control.Start();
+        var clientProxy = await mesh.StartProxyAsync(
+            new ProxyPlan("client-proxy", "demo", "client") { OutboundServices = [(local, Authority)], MaxRefresh = MaxRefresh }, interrupted);
+        await mesh.StartWorkloadAsync("client", ["call", $"http://{control.Address}/", "--rate", options.Rate.ToString(CultureInfo.InvariantCulture), "--secret", _secret], _facts.TakeClientLine, interrupted);
+
+        var refused = await PlaintextProbe.IsRefusedAsync(port, time, interrupted) & await PlaintextProbe.IsRefusedAsync(inbound, time, interrupted);
+        _facts.PlaintextRefused = refused;
+        using var metrics = new HttpClient { Timeout = TimeSpan.FromSeconds(2) };
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(interrupted);
+        if (options.Duration is { } duration) ending.CancelAfter(duration);
+        _facts.Started = time.GetUtcNow();
+        try
+        {
+            await WatchAsync(mesh, wire, control, webProxy, clientProxy, metrics, ending.Token);
+        }
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
+        {
+            // The end of the demo, by the clock or by the operator.
+        }
+
+        _facts.Ended = time.GetUtcNow();
+        Say("stopping");
+    }
+
+    private async Task WatchAsync(EmbeddedMesh mesh, WireTap wire, WireTap control, Member webProxy, Member clientProxy, HttpClient metrics, CancellationToken ct)
+    {
+        using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
+        var live = !options.Json && _console.Profile.Capabilities.Interactive;
+        var rounds = 0;
+        async Task LoopAsync(Action<Spectre.Console.Rendering.IRenderable>? show)
+        {
+            while (await tick.WaitForNextTickAsync(ct))
+            {
+                await ReviveAsync(mesh, ct);
+                _facts.TakeWire(wire, control);
+                _facts.TakeProxy(clientProxy.Name, await ScrapeAsync(metrics, clientProxy, ct));
+                _facts.TakeProxy(webProxy.Name, await ScrapeAsync(metrics, webProxy, ct));
+                if (show is not null) show(_facts.Table(time.GetUtcNow()));
+                else if (!options.Json && ++rounds % 5 == 0) _console.WriteLine(_facts.Line());
+            }
+        }
+
+        if (live) await _console.Live(new Text("waiting for the first requests")).StartAsync(async view => await LoopAsync(table => view.UpdateTarget(table)));
+        else await LoopAsync(null);
+    }
+
+    // What a kubelet would do: say that a program died and how, start it again, and let the rest go on.
+    private async Task ReviveAsync(EmbeddedMesh mesh, CancellationToken ct)
+    {
+        foreach (var member in mesh.Members)
+        {
+            if (member.Process is not { Died: true } dead) continue;
+            var message = $"{member.Name} (pid {dead.Id}) was {dead.Ending}; the rest goes on, and it is started again";
+            _facts.Incidents.Add(message);
+            Say(message);
+            _facts.Forget(member.Name);
+            await mesh.RestartAsync(member, ct);
+        }
+    }
+
+    private static async Task<IReadOnlyList<Sample>> ScrapeAsync(HttpClient client, Member proxy, CancellationToken ct)
+    {
+        try
+        {
+            return PrometheusText.Parse(await client.GetStringAsync(new Uri($"http://{proxy.Admin}/metrics"), ct));
+        }
+        catch (HttpRequestException)
+        {
+            return [];
+        }
+        catch (TaskCanceledException) when (!ct.IsCancellationRequested)
+        {
+            return [];
+        }
+    }
+
+    private void Say(string text) => _console.WriteLine(text);
+}
+
+/// <summary>What the demo saw. Nothing here is claimed: each figure names the place it was read from.</summary>
+internal sealed class DemoFacts
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, ProxyFacts> _proxies = [];
+    private long _requests;
+    private long _failed;
+    private long _earlierRequests;
+    private long _earlierFailed;
+    private string? _why;
+    private long _wireBytes;
+    private long _wireFindings;
+    private long _controlFindings;
+    private int _wireConnections;
+    private string? _tlsVersion;
+
+    public DateTimeOffset Started { get; set; }
+
+    public DateTimeOffset Ended { get; set; }
+
+    /// <summary>Read from two connections without TLS, one to the workload's meshed port and one to the proxy's own.</summary>
+    public bool PlaintextRefused { get; set; }
+
+    /// <summary>What died while we watched.</summary>
+    public List<string> Incidents { get; } = [];
+
+    /// <summary>Everything a doubter wants was seen.</summary>
+    public bool Shown => _requests > 0 && ClientId is not null && ServerId is not null && _tlsVersion == "TLSv1.3" && PlaintextOnWire == false && PlaintextRefused;
+
+    /// <summary>Null when the capture could not be searched: nothing crossed, or the same search did not find the text where it must be.</summary>
+    public bool? PlaintextOnWire => _wireFindings > 0 ? true : _wireBytes > 0 && _controlFindings > 0 ? false : null;
+
+    /// <summary>Whom the server's proxy verified.</summary>
+    private string? ClientId => _proxies.GetValueOrDefault("web-proxy")?.Peer;
+
+    /// <summary>Whom the client's proxy verified.</summary>
+    private string? ServerId => _proxies.GetValueOrDefault("client-proxy")?.Peer;
+
+    private long Renewals => _proxies.Values.Sum(p => Math.Max(0, p.Certificates - 1) + p.EarlierRenewals);
+
+    /// <summary>A line of the sample client: requests answered, requests failed, the last reason.</summary>
+    public void TakeClientLine(string line)
+    {
+        var parts = line.Split(' ', 3);
+        if (parts.Length < 2 || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var done) || !long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var failed)) return;
+        lock (_lock)
+        {
+            if (done + failed < _requests - _earlierRequests) (_earlierRequests, _earlierFailed) = (_requests, _failed);
+            (_requests, _failed) = (_earlierRequests + done + failed, _earlierFailed + failed);
+            if (parts.Length == 3 && parts[2].Length > 0) _why = parts[2];
+        }
+    }
+
+    public void TakeWire(WireTap wire, WireTap control)
+    {
+        _wireBytes = wire.Bytes;
+        _wireFindings = wire.Findings;
+        _wireConnections = wire.Connections;
+        _tlsVersion = wire.TlsVersion;
+        _controlFindings = control.Findings;
+    }
+
+    public void TakeProxy(string name, IReadOnlyList<Sample> samples)
+    {
+        if (samples.Count == 0) return;
+        var facts = _proxies.TryGetValue(name, out var known) ? known : _proxies[name] = new ProxyFacts();
+        facts.Certificates = (long)samples.Where(s => s.Name == "control_identity_cert_refreshes_total" && s.Label("result") == "ok").Sum(s => s.Value);
+        facts.Expires = Timestamp(samples, "control_identity_cert_expiration_timestamp_seconds") ?? facts.Expires;
+        facts.Renews = Timestamp(samples, "control_identity_cert_next_refresh_timestamp_seconds") ?? facts.Renews;
+        var label = name == "web-proxy" ? "client_id" : "server_id";
+        facts.Peer = samples.Where(s => s.Name == "tcp_open_total" && s.Label("tls") == "true" && s.Value > 0).Select(s => s.Label(label)).FirstOrDefault(id => !string.IsNullOrEmpty(id)) ?? facts.Peer;
+        facts.Handshakes = (long)samples.Where(s => s.Name == "tls_handshakes_total" && s.Label("result") == "ok").Sum(s => s.Value);
+        facts.Group = samples.Where(s => s.Name == "tls_connections_total" && s.Value > 0).Select(s => $"{s.Label("group")} {s.Label("cipher")}").FirstOrDefault() ?? facts.Group;
+    }
+
+    /// <summary>A proxy was started again: its counters begin anew, what it did before stays counted.</summary>
+    public void Forget(string name)
+    {
+        if (!_proxies.TryGetValue(name, out var facts)) return;
+        facts.EarlierRenewals += Math.Max(0, facts.Certificates - 1);
+        facts.Certificates = 0;
+    }
+
+    public string Line() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{_requests} requests, {_failed} failed; {ClientId ?? "?"} -> {ServerId ?? "?"}; {_tlsVersion ?? "no TLS seen"}; {Renewals} renewals; {_wireBytes / 1024} KiB on the wire searched, text found {_wireFindings} times");
+
+    public Table Table(DateTimeOffset now)
+    {
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("", "client", "web");
+        table.AddRow("SPIFFE ID", ClientId ?? "-", ServerId ?? "-");
+        table.AddRow("certificate expires in", In(Facts("client-proxy")?.Expires, now), In(Facts("web-proxy")?.Expires, now));
+        table.AddRow("renews in", In(Facts("client-proxy")?.Renews, now), In(Facts("web-proxy")?.Renews, now));
+        table.AddRow("certificates so far", Count(Facts("client-proxy")?.Certificates), Count(Facts("web-proxy")?.Certificates));
+        var seconds = Math.Max(1, (now - Started).TotalSeconds);
+        var frame = new Table().Border(TableBorder.None).HideHeaders().AddColumn("");
+        frame.AddRow(table);
+        frame.AddRow(new Text(string.Create(CultureInfo.InvariantCulture, $"requests   {_requests} ({_requests / seconds:0}/s), {_failed} failed, success {(_requests == 0 ? 0 : 100.0 * (_requests - _failed) / _requests):0.00} %{(_why is null ? "" : "; last failure: " + _why)}")));
+        frame.AddRow(new Text(string.Create(CultureInfo.InvariantCulture, $"wire       {_tlsVersion ?? "no TLS seen yet"} {Facts("client-proxy")?.Group}, {_wireConnections} connections, {_wireBytes / 1024} KiB captured and searched: the secret text was found {_wireFindings} times (and {_controlFindings} times before the proxy, where it is plain)")));
+        frame.AddRow(new Text(PlaintextRefused ? "plaintext  refused straight at the port (policy all-authenticated)" : "plaintext  NOT refused"));
+        foreach (var incident in Incidents.TakeLast(4)) frame.AddRow(new Text("           " + incident));
+        return frame;
+    }
+
+    public string Summary() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"""
+        requests           {_requests} ({PerSecond:0.#}/s), {_failed} failed{(_failed > 0 ? $" (last: {_why})" : "")}
+        client             {ClientId ?? "not seen"} (as the server's proxy verified it)
+        server             {ServerId ?? "not seen"} (as the client's proxy verified it)
+        on the wire        {_tlsVersion ?? "no TLS seen"}; {_wireBytes} bytes captured and searched, text found {_wireFindings} times (control: {_controlFindings} times before the proxy)
+        plaintext          {(PlaintextRefused ? "refused at the port" : "NOT refused at the port")}
+        renewals           {Renewals}
+        """) + string.Concat(Incidents.Select(i => "\n" + i));
+
+    public string Json() => JsonSerializer.Serialize(new
+    {
+        requests = _requests,
+        failed = _failed,
+        requestsPerSecond = Math.Round(PerSecond, 1),
+        clientId = ClientId,
+        serverId = ServerId,
+        tlsVersion = _tlsVersion,
+        renewals = Renewals,
+        plaintextOnWire = PlaintextOnWire,
+        plaintextRefused = PlaintextRefused,
+        wireBytes = _wireBytes,
+        wireConnections = _wireConnections,
+        controlFindings = _controlFindings,
+        seconds = Math.Round((Ended - Started).TotalSeconds, 1),
+        incidents = Incidents,
+    });
+
+    private double PerSecond => (Ended - Started).TotalSeconds is > 0 and var seconds ? _requests / seconds : 0;
+
+    private ProxyFacts? Facts(string name) => _proxies.GetValueOrDefault(name);
+
+    private static DateTimeOffset? Timestamp(IReadOnlyList<Sample> samples, string name) =>
+        samples.FirstOrDefault(s => s.Name == name) is { Value: > 0 } sample ? DateTimeOffset.FromUnixTimeMilliseconds((long)(sample.Value * 1000)) : null;
+
+    private static string In(DateTimeOffset? when, DateTimeOffset now) =>
+        when is { } at ? string.Create(CultureInfo.InvariantCulture, $"{(at - now).TotalSeconds:0} s") : "-";
+
+    private static string Count(long? count) => count?.ToString(CultureInfo.InvariantCulture) ?? "-";
+
+    private sealed class ProxyFacts
+    {
+        public long Certificates { get; set; }
+        public long EarlierRenewals { get; set; }
+        public DateTimeOffset? Expires { get; set; }
+        public DateTimeOffset? Renews { get; set; }
+        public string? Peer { get; set; }
+        public long Handshakes { get; set; }
+        public string? Group { get; set; }
+    }
+}
