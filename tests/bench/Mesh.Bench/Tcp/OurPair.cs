@@ -1,6 +1,34 @@
+using System.Diagnostics;
+using System.Net;
+using Mesh.Cli.Demo;
+using Mesh.Spiffe;
+
 namespace Mesh.Bench.Tcp;
 
+/// <summary>Our own two proxies, published as they ship (self-contained, ReadyToRun), with a real control plane beside them.</summary>
 internal static class OurPair
 {
-    public static Task<ProxyPair> StartAsync(string directory, int echo, int source) => throw new NotSupportedException();
+    private const string EchoAuthority = "echo.bench.svc.cluster.local:80";
+    private const string SourceAuthority = "source.bench.svc.cluster.local:80";
+
+    public static async Task<ProxyPair> StartAsync(string directory, int echo, int source)
+    {
+        var program = await PublishAsync();
+        var mesh = await EmbeddedMesh.StartAsync(Path.Combine(directory, "mesh"), TrustDomain.Parse("bench.mesh"), TimeSpan.FromHours(1), TimeProvider.System, CancellationToken.None);
+        IPEndPoint inboundAddress = EmbeddedMesh.FreeAddress(), echoAddress = EmbeddedMesh.FreeAddress(), sourceAddress = EmbeddedMesh.FreeAddress();
+        var inbound = await mesh.StartProxyAsync(new ProxyPlan("inbound", "bench", "server") { Inbound = inboundAddress, Command = [program] }, CancellationToken.None);
+        DiscoveryEntry Entry(string authority, int port) =>
+            new(authority, [new DiscoveryAddress(new IPEndPoint(IPAddress.Loopback, port), inboundAddress.Port, mesh.IdOf("bench", "server"), mesh.ServerName("bench", "server"))]);
+        mesh.Publish([Entry(EchoAuthority, echo), Entry(SourceAuthority, source)]);
+        var outbound = await mesh.StartProxyAsync(
+            new ProxyPlan("outbound", "bench", "client") { OutboundServices = [(echoAddress, EchoAuthority), (sourceAddress, SourceAuthority)], Command = [program] }, CancellationToken.None);
+        return new ProxyPair("mesh", echoAddress.Port, sourceAddress.Port, Process.GetProcessById(outbound.Process!.Id), Process.GetProcessById(inbound.Process!.Id), [], mesh);
+    }
+
+    private static async Task<string> PublishAsync()
+    {
+        var output = Path.Combine(Tool.RepositoryRoot, "artifacts", "proxy");
+        await Tool.RunAsync("dotnet", "publish", Path.Combine(Tool.RepositoryRoot, "proxy/Mesh.Proxy"), "-c", "Release", "-r", "linux-x64", "--self-contained", "-p:PublishReadyToRun=true", "-o", output, "--nologo", "-v", "quiet");
+        return Path.Combine(output, "Mesh.Proxy");
+    }
 }
