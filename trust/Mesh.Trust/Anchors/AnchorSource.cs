@@ -1,5 +1,5 @@
 using Mesh.Spiffe;
-using Mesh.Trust.Files;
+using Mesh.Spiffe.Files;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Trust.Anchors;

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using Mesh.Spiffe;
-using Mesh.Trust.Files;
+using Mesh.Spiffe.Files;
 using Mesh.Trust.Keys;
 
 namespace Mesh.Trust.Issuers;

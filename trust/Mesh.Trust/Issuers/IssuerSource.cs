@@ -1,6 +1,6 @@
 using Mesh.Spiffe;
 using Mesh.Trust.Anchors;
-using Mesh.Trust.Files;
+using Mesh.Spiffe.Files;
 using Mesh.Trust.Issuing;
 using Microsoft.Extensions.Logging;
 

@@ -1,12 +1,12 @@
 using System.Threading.Channels;
 
-namespace Mesh.Trust.Files;
+namespace Mesh.Spiffe.Files;
 
 /// <summary>
 /// Says when it is time to look at a directory again: when the system reports a change, and in any case after a period, because
 /// notifications get lost (network file systems, exchanged mounts, a directory that did not exist yet, a full inotify table).
 /// </summary>
-internal sealed class DirectoryWatch : IDisposable
+public sealed class DirectoryWatch : IDisposable
 {
     /// <summary>An update is often several writes; waiting for their end spares a reading of the half.</summary>
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(50);

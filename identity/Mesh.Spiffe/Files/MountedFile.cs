@@ -1,9 +1,9 @@
 using System.Text;
 
-namespace Mesh.Trust.Files;
+namespace Mesh.Spiffe.Files;
 
 /// <summary>Files as platforms mount them: behind a link that is exchanged, and perhaps much larger than they should be.</summary>
-internal static class MountedFile
+public static class MountedFile
 {
     /// <summary>Larger files are refused: a bundle of a hundred anchors has 100 KiB.</summary>
     public const int MaxLength = 1024 * 1024;
