@@ -49,8 +49,9 @@ internal readonly ref struct CompactToken
         {
             if (!TryReadHeader(header, out algorithm, out keyId)) return TokenFault.Malformed;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The second is the reader's way to report text that is no valid Unicode.
             return TokenFault.Malformed;
         }
 
@@ -95,7 +96,7 @@ internal readonly ref struct CompactToken
             {
                 if (sawKeyId || !reader.Read() || reader.TokenType != JsonTokenType.String || reader.ValueSpan.Length > MaxKeyIdLength) return false;
                 sawKeyId = true;
-                if (!JsonText.TryGet(ref reader, out keyId)) return false;
+                keyId = reader.GetString();
             }
             else if (reader.ValueTextEquals("crit"u8))
             {

@@ -21,19 +21,4 @@ internal static class JsonText
 
         return text is not null;
     }
-
-    /// <summary>The string at the reader, with the same care.</summary>
-    internal static bool TryGet(ref Utf8JsonReader reader, [NotNullWhen(true)] out string? text)
-    {
-        try
-        {
-            text = reader.GetString();
-        }
-        catch (InvalidOperationException)
-        {
-            text = null;
-        }
-
-        return text is not null;
-    }
 }

@@ -31,8 +31,9 @@ internal struct TokenClaims
             var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 16 });
             return claims.Read(ref reader) && !reader.Read();
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The second is the reader's way to report text that is no valid Unicode.
             return false;
         }
     }
@@ -72,8 +73,7 @@ internal struct TokenClaims
 
     private readonly bool AddAudience(ref Utf8JsonReader reader)
     {
-        if (!JsonText.TryGet(ref reader, out var audience)) return false;
-        Audiences!.Add(audience);
+        Audiences!.Add(reader.GetString()!);
         return true;
     }
 
@@ -138,7 +138,9 @@ internal struct TokenClaims
     private static bool TryText(ref Utf8JsonReader reader, out string? text)
     {
         text = null;
-        return reader.Read() && reader.TokenType == JsonTokenType.String && JsonText.TryGet(ref reader, out text);
+        if (!reader.Read() || reader.TokenType != JsonTokenType.String) return false;
+        text = reader.GetString();
+        return true;
     }
 
     // NumericDate, RFC 7519 section 2: seconds since 1970, fractions allowed.
