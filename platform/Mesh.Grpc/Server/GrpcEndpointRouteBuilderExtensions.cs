@@ -5,6 +5,7 @@ using Mesh.Grpc.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
@@ -42,12 +43,14 @@ public static class GrpcEndpointRouteBuilderExtensions
         return Map(builder, descriptor: null, definition.BindService);
     }
 
-    private static ConventionBuilder Map(IEndpointRouteBuilder builder, ServiceDescriptor? descriptor, Action<ServiceBinderBase> bind)
+    private static EndpointConventions Map(IEndpointRouteBuilder builder, ServiceDescriptor? descriptor, Action<ServiceBinderBase> bind)
     {
         var catalog = builder.ServiceProvider.GetService<ServiceCatalog>() ?? throw new InvalidOperationException("Call AddGrpc on the service collection first.");
-        var options = builder.ServiceProvider.GetRequiredService<GrpcServiceOptions>();
-        var logger = builder.ServiceProvider.GetRequiredService<ILoggerFactory>().CreateLogger("Mesh.Grpc.Server");
-        var binder = new EndpointBinder(builder, options, logger);
+        var surroundings = new CallSurroundings(
+            builder.ServiceProvider.GetRequiredService<GrpcServiceOptions>(),
+            builder.ServiceProvider.GetRequiredService<ILoggerFactory>().CreateLogger("Mesh.Grpc.Server"),
+            builder.ServiceProvider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None);
+        var binder = new EndpointBinder(builder, surroundings);
         bind(binder);
         if (descriptor is not null) catalog.Add(descriptor);
         if (!catalog.HasFallback)
@@ -58,7 +61,7 @@ public static class GrpcEndpointRouteBuilderExtensions
                 .Add(endpoint => ((RouteEndpointBuilder)endpoint).Order = int.MaxValue);
         }
 
-        return new ConventionBuilder(binder.Endpoints);
+        return new EndpointConventions(binder.Endpoints);
     }
 
     private static (MethodInfo Bind, ServiceDescriptor? Descriptor) FindBinding(Type service)
@@ -72,18 +75,5 @@ public static class GrpcEndpointRouteBuilderExtensions
         }
 
         throw new InvalidOperationException($"{service.Name} is not derived from a generated gRPC service base.");
-    }
-
-    private sealed class ConventionBuilder(List<IEndpointConventionBuilder> endpoints) : IEndpointConventionBuilder
-    {
-        public void Add(Action<EndpointBuilder> convention)
-        {
-            foreach (var endpoint in endpoints) endpoint.Add(convention);
-        }
-
-        public void Finally(Action<EndpointBuilder> finallyConvention)
-        {
-            foreach (var endpoint in endpoints) endpoint.Finally(finallyConvention);
-        }
     }
 }

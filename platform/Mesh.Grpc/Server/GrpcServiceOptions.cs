@@ -15,6 +15,12 @@ public sealed class GrpcServiceOptions
     /// <summary><c>gzip</c> or <c>deflate</c>: compress responses for clients that accept it; null: never.</summary>
     public string? ResponseCompressionAlgorithm { get; set; }
 
+    /// <summary>Silence on a connection with open calls before a ping asks whether the client is still there. Kestrel's own setting, where it is set, wins.</summary>
+    public TimeSpan KeepAlivePingDelay { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The wait for a ping's answer before the connection is closed.</summary>
+    public TimeSpan KeepAlivePingTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
     /// <summary>The clock of deadlines.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 }

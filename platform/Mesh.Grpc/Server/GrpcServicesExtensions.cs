@@ -1,5 +1,6 @@
 using Grpc.AspNetCore.Server;
 using Mesh.Grpc.Server;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -16,6 +17,14 @@ public static class GrpcServicesExtensions
         services.AddRouting();
         services.TryAddSingleton<ServiceCatalog>();
         services.Replace(ServiceDescriptor.Singleton(options));
+        services.Configure<KestrelServerOptions>(kestrel =>
+        {
+            // Without pings a stream to a machine that lost its power stays open for hours.
+            var http2 = kestrel.Limits.Http2;
+            if (http2.KeepAlivePingDelay != TimeSpan.MaxValue) return;
+            http2.KeepAlivePingDelay = options.KeepAlivePingDelay;
+            http2.KeepAlivePingTimeout = options.KeepAlivePingTimeout;
+        });
         return services;
     }
 }

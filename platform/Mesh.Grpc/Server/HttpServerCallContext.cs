@@ -2,7 +2,6 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
-using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Mesh.Grpc.Wire;
 using Microsoft.AspNetCore.Http;
@@ -15,11 +14,13 @@ namespace Mesh.Grpc.Server;
 /// <summary>One call over one HTTP/2 stream: reads and writes its messages, watches its deadline, ends it exactly once.</summary>
 internal sealed class HttpServerCallContext : ServerCallContext
 {
-    private static readonly Status DeadlineStatus = new(StatusCode.DeadlineExceeded, "The deadline has passed.");
+    private static readonly Status DeadlinePassed = new(StatusCode.DeadlineExceeded, "The deadline has passed.");
+    private static readonly Status ServerStops = new(StatusCode.Unavailable, "The server is stopping.");
+    private static readonly Status ClientLeft = new(StatusCode.Cancelled, "The client ended the call.");
     private static readonly StringValues[] StatusTexts = Enumerable.Range(0, 17).Select(i => new StringValues(i.ToString(null, null))).ToArray();
 
     private readonly IMethod _method;
-    private readonly GrpcServiceOptions _options;
+    private readonly CallSurroundings _surroundings;
     private readonly int _receiveLimit;
     private readonly PipeReader _bodyReader;
     private readonly PipeWriter _bodyWriter;
@@ -34,18 +35,21 @@ internal sealed class HttpServerCallContext : ServerCallContext
     private ITimer? _deadlineTimer;
     private CancellationTokenSource? _cancellation;
     private DateTime _deadline = DateTime.MaxValue;
-    private Task? _endedByDeadline;
+    private Task? _endedEarly;
     private Task? _cancelled;
     private TaskCompletionSource? _writeLeft;
     private Phase _phase;
+    private Status? _interruption;
+    private CancellationTokenRegistration _stopRegistration;
+    private bool _endsOnStop;
     private bool _wroteMessage;
 
-    public HttpServerCallContext(HttpContext http, IMethod method, GrpcServiceOptions options)
+    public HttpServerCallContext(HttpContext http, IMethod method, CallSurroundings surroundings)
     {
         Http = http;
         _method = method;
-        _options = options;
-        _receiveLimit = options.MaxReceiveMessageSize ?? int.MaxValue;
+        _surroundings = surroundings;
+        _receiveLimit = surroundings.Options.MaxReceiveMessageSize ?? int.MaxValue;
         _bodyReader = http.Request.BodyReader;
         _bodyWriter = http.Response.BodyWriter;
     }
@@ -59,11 +63,8 @@ internal sealed class HttpServerCallContext : ServerCallContext
 
     public HttpContext Http { get; }
 
-    /// <summary>Whether the deadline ended the call, or is about to.</summary>
-    public bool DeadlinePassed { get; private set; }
-
-    /// <summary>Whether a read or write found the stream reset or the connection gone.</summary>
-    public bool ClientLeft { get; private set; }
+    /// <summary>Why the method was, or is being, interrupted, as a status; null when it was not.</summary>
+    public Status? InterruptedBy => _interruption ?? (Http.RequestAborted.IsCancellationRequested ? ClientLeft : null);
 
     protected override string MethodCore => _method.FullName;
     protected override string HostCore => Http.Request.Host.Value ?? "";
@@ -101,14 +102,14 @@ internal sealed class HttpServerCallContext : ServerCallContext
     {
         get
         {
-            // Without a deadline the stream's own token is enough, and costs nothing more.
-            if (_deadlineTimer is null) return Http.RequestAborted;
+            // Where nothing else can interrupt the method, the stream's own token is enough, and costs nothing more.
+            if (_deadlineTimer is null && !_endsOnStop) return Http.RequestAborted;
             lock (_lock)
             {
                 if (_cancellation is null)
                 {
                     _cancellation = CancellationTokenSource.CreateLinkedTokenSource(Http.RequestAborted);
-                    if (DeadlinePassed) _cancellation.Cancel();
+                    if (_interruption is not null) _cancellation.Cancel();
                 }
 
                 return _cancellation.Token;
@@ -130,6 +131,13 @@ internal sealed class HttpServerCallContext : ServerCallContext
             StartDeadline(timeout);
         }
 
+        if (_method.Type is MethodType.ServerStreaming or MethodType.DuplexStreaming && _surroundings.Stopping.CanBeCanceled)
+        {
+            // Such calls may last for ever; others are waited for.
+            _endsOnStop = true;
+            _stopRegistration = _surroundings.Stopping.UnsafeRegister(static call => ((HttpServerCallContext)call!).Interrupt(ServerStops), this);
+        }
+
         if (headers.GrpcEncoding is { Count: > 0 } encoding && !MessageEncoding.TryFind(encoding.ToString(), out _requestEncoding))
         {
             response.Headers.GrpcAcceptEncoding = MessageEncoding.Accepted;
@@ -139,7 +147,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
         // Without this header a client would not know that it may compress; only those that do or can ask for it pay for it.
         if (headers.GrpcAcceptEncoding is not { Count: > 0 } accept) return;
         response.Headers.GrpcAcceptEncoding = MessageEncoding.Accepted;
-        if (_options.ResponseCompressionAlgorithm is { } algorithm && MessageEncoding.TryFind(algorithm, out var wanted) && wanted is not null && wanted.IsIn(accept.ToString()))
+        if (_surroundings.Options.ResponseCompressionAlgorithm is { } algorithm && MessageEncoding.TryFind(algorithm, out var wanted) && wanted is not null && wanted.IsIn(accept.ToString()))
         {
             _responseEncoding = wanted;
             response.Headers.GrpcEncoding = wanted.Name;
@@ -261,9 +269,9 @@ internal sealed class HttpServerCallContext : ServerCallContext
             _phase = Phase.Ended;
         }
 
-        if (_deadlineTimer is null) return;
-        await _deadlineTimer.DisposeAsync();
-        if (_endedByDeadline is not null) await _endedByDeadline;
+        await _stopRegistration.DisposeAsync();
+        if (_deadlineTimer is not null) await _deadlineTimer.DisposeAsync();
+        if (_endedEarly is not null) await _endedEarly;
         if (_cancelled is not null) await _cancelled;
         _cancellation?.Dispose();
     }
@@ -277,7 +285,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
         return Http.Response.StartAsync(CancellationTokenCore);
     }
 
-    private FrameWriter Writer => _writer ??= new FrameWriter(_bodyWriter, _options.MaxSendMessageSize ?? int.MaxValue);
+    private FrameWriter Writer => _writer ??= new FrameWriter(_bodyWriter, _surroundings.Options.MaxSendMessageSize ?? int.MaxValue);
 
     private bool TryTake<T>(ref ReadOnlySequence<byte> buffer, Marshaller<T> marshaller, out T? message) where T : class
     {
@@ -306,48 +314,53 @@ internal sealed class HttpServerCallContext : ServerCallContext
         }
         catch (IOException e)
         {
-            ClientLeft = true;
-            throw new OperationCanceledException("The client ended the call.", e);
+            throw Interrupted(ClientLeft, e);
         }
 
-        throw new OperationCanceledException("The call's deadline has passed.");
+        throw Interrupted(DeadlinePassed, cause: null);
     }
 
     private async ValueTask FlushAsync(CancellationToken ct)
     {
         var flushed = await _bodyWriter.FlushAsync(ct);
-        if (flushed.IsCanceled) throw new OperationCanceledException("The call's deadline has passed.");
+        if (flushed.IsCanceled) throw Interrupted(DeadlinePassed, cause: null);
         // Kestrel swallows what is written to a stream that is gone; the method should know.
-        if (!flushed.IsCompleted && !Http.RequestAborted.IsCancellationRequested) return;
-        ClientLeft = true;
-        throw new OperationCanceledException("The client ended the call.");
+        if (flushed.IsCompleted || Http.RequestAborted.IsCancellationRequested) throw Interrupted(ClientLeft, cause: null);
+    }
+
+    private OperationCanceledException Interrupted(Status otherwise, Exception? cause)
+    {
+        lock (_lock)
+        {
+            var reason = _interruption ??= otherwise;
+            return new OperationCanceledException(reason.Detail, cause);
+        }
     }
 
     private void StartDeadline(TimeSpan timeout)
     {
-        var time = _options.TimeProvider;
+        var time = _surroundings.Options.TimeProvider;
         _deadline = time.GetUtcNow().UtcDateTime + timeout;
         if (timeout <= TimeSpan.Zero)
         {
-            DeadlinePassed = true;
-            throw new RpcException(DeadlineStatus);
+            throw new RpcException(DeadlinePassed);
         }
 
-        _deadlineTimer = time.CreateTimer(static call => ((HttpServerCallContext)call!).OnDeadline(), this, timeout, Timeout.InfiniteTimeSpan);
+        _deadlineTimer = time.CreateTimer(static call => ((HttpServerCallContext)call!).Interrupt(DeadlinePassed), this, timeout, Timeout.InfiniteTimeSpan);
     }
 
-    private void OnDeadline()
+    private void Interrupt(Status reason)
     {
         lock (_lock)
         {
-            if (_phase == Phase.Ended) return;
-            DeadlinePassed = true;
+            if (_phase == Phase.Ended || _interruption is not null) return;
+            _interruption = reason;
             if (_phase == Phase.Open)
             {
                 // The caller gets its answer now, whether or not the method listens to its token.
                 _phase = Phase.Ended;
-                ApplyStatus(DeadlineStatus, trailers: null);
-                _endedByDeadline = Http.Response.CompleteAsync();
+                ApplyStatus(reason, trailers: null);
+                _endedEarly = Http.Response.CompleteAsync();
             }
 
             _bodyWriter.CancelPendingFlush();
@@ -371,7 +384,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
     private void Enter()
     {
         if (TryEnter()) return;
-        if (DeadlinePassed) throw new OperationCanceledException("The call's deadline has passed.");
+        if (_interruption is { } reason) throw new OperationCanceledException(reason.Detail);
         throw new InvalidOperationException("The call has ended, or another write is in progress.");
     }
 

@@ -1,22 +1,19 @@
-using Grpc.AspNetCore.Server;
 using Grpc.Core;
-using Mesh.Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
-using Microsoft.Extensions.Logging;
 
 namespace Mesh.Grpc.Server;
 
 /// <summary>Answers the requests for one method: the root of every call, where its exceptions end.</summary>
-internal abstract partial class MethodEndpoint(IMethod method, GrpcServiceOptions options, ILogger logger)
+internal abstract partial class MethodEndpoint(IMethod method, CallSurroundings surroundings)
 {
     public Task HandleAsync(HttpContext http)
     {
         if (!Admission.IsGrpc(http)) return Task.CompletedTask;
         if (method.Type is MethodType.Unary or MethodType.ServerStreaming)
         {
-            if (options.MaxReceiveMessageSize is not { } limit || limit > 1 << 20) LiftBodySize(http);
+            if (surroundings.Options.MaxReceiveMessageSize is not { } limit || limit > 1 << 20) LiftBodySize(http);
         }
         else
         {
@@ -25,7 +22,7 @@ internal abstract partial class MethodEndpoint(IMethod method, GrpcServiceOption
             http.Features.Get<IHttpMinRequestBodyDataRateFeature>()?.MinDataRate = null;
         }
 
-        return RunAsync(new HttpServerCallContext(http, method, options));
+        return RunAsync(new HttpServerCallContext(http, method, surroundings));
     }
 
     protected abstract Task InvokeAsync(HttpServerCallContext call);
@@ -47,27 +44,27 @@ internal abstract partial class MethodEndpoint(IMethod method, GrpcServiceOption
         }
         catch (RpcException e)
         {
-            Log.MethodRefused(logger, method.FullName, e.StatusCode, e.Status.Detail);
+            Log.MethodRefused(surroundings.Logger, method.FullName, e.StatusCode, e.Status.Detail);
             status = e.Status;
             foreach (var entry in e.Trailers) call.ResponseTrailers.Add(entry);
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException && (call.DeadlinePassed || call.ClientLeft || call.Http.RequestAborted.IsCancellationRequested))
+        catch (Exception e) when (e is OperationCanceledException or IOException && call.InterruptedBy is not null)
         {
-            status = call.DeadlinePassed ? new Status(StatusCode.DeadlineExceeded, "The deadline has passed.") : new Status(StatusCode.Cancelled, "The client ended the call.");
-            Log.MethodCancelled(logger, method.FullName, status.StatusCode);
+            status = call.InterruptedBy!.Value;
+            Log.MethodCancelled(surroundings.Logger, method.FullName, status.StatusCode);
         }
         catch (Exception e)
         {
-            Log.MethodFailed(logger, method.FullName, e);
-            status = new Status(StatusCode.Unknown, options.EnableDetailedErrors == true ? $"The method failed. {e.GetType().Name}: {e.Message}" : "The method failed.", e);
+            Log.MethodFailed(surroundings.Logger, method.FullName, e);
+            status = new Status(StatusCode.Unknown, surroundings.Options.EnableDetailedErrors == true ? $"The method failed. {e.GetType().Name}: {e.Message}" : "The method failed.", e);
         }
 
         await call.EndAsync(status);
     }
 }
 
-internal sealed class UnaryEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, UnaryServerMethod<TRequest, TResponse> handler, GrpcServiceOptions options, ILogger logger)
-    : MethodEndpoint(method, options, logger)
+internal sealed class UnaryEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, UnaryServerMethod<TRequest, TResponse> handler, CallSurroundings surroundings)
+    : MethodEndpoint(method, surroundings)
     where TRequest : class where TResponse : class
 {
     protected override async Task InvokeAsync(HttpServerCallContext call)
@@ -79,8 +76,8 @@ internal sealed class UnaryEndpoint<TRequest, TResponse>(Method<TRequest, TRespo
     }
 }
 
-internal sealed class ClientStreamingEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, ClientStreamingServerMethod<TRequest, TResponse> handler, GrpcServiceOptions options, ILogger logger)
-    : MethodEndpoint(method, options, logger)
+internal sealed class ClientStreamingEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, ClientStreamingServerMethod<TRequest, TResponse> handler, CallSurroundings surroundings)
+    : MethodEndpoint(method, surroundings)
     where TRequest : class where TResponse : class
 {
     protected override async Task InvokeAsync(HttpServerCallContext call)
@@ -90,8 +87,8 @@ internal sealed class ClientStreamingEndpoint<TRequest, TResponse>(Method<TReque
     }
 }
 
-internal sealed class ServerStreamingEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, ServerStreamingServerMethod<TRequest, TResponse> handler, GrpcServiceOptions options, ILogger logger)
-    : MethodEndpoint(method, options, logger)
+internal sealed class ServerStreamingEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, ServerStreamingServerMethod<TRequest, TResponse> handler, CallSurroundings surroundings)
+    : MethodEndpoint(method, surroundings)
     where TRequest : class where TResponse : class
 {
     protected override async Task InvokeAsync(HttpServerCallContext call)
@@ -101,8 +98,8 @@ internal sealed class ServerStreamingEndpoint<TRequest, TResponse>(Method<TReque
     }
 }
 
-internal sealed class DuplexEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, DuplexStreamingServerMethod<TRequest, TResponse> handler, GrpcServiceOptions options, ILogger logger)
-    : MethodEndpoint(method, options, logger)
+internal sealed class DuplexEndpoint<TRequest, TResponse>(Method<TRequest, TResponse> method, DuplexStreamingServerMethod<TRequest, TResponse> handler, CallSurroundings surroundings)
+    : MethodEndpoint(method, surroundings)
     where TRequest : class where TResponse : class
 {
     protected override Task InvokeAsync(HttpServerCallContext call) =>

@@ -16,29 +16,32 @@ internal sealed class ProbeServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly RecordingLogger _log = new();
 
-    private ProbeServer(Action<GrpcServiceOptions>? configure, Action<WebApplication>? map, Action<WebApplicationBuilder>? build)
+    private ProbeServer(Action<GrpcServiceOptions>? configure, Action<WebApplication>? map, Action<WebApplicationBuilder>? build, HttpProtocols protocols)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(_log).SetMinimumLevel(LogLevel.Debug);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = protocols));
         builder.Services.AddGrpc(configure);
         builder.Services.AddSingleton(Service);
         build?.Invoke(builder);
         _app = builder.Build();
-        _app.MapGrpcService<ProbeService>();
+        // Middleware first.
         map?.Invoke(_app);
+        _app.MapGrpcService<ProbeService>();
     }
 
     public ProbeService Service { get; } = new();
 
     public Uri Address { get; private set; } = null!;
 
+    public IServiceProvider Services => _app.Services;
+
     /// <summary>Messages at Error or above, from any part of the server.</summary>
     public IEnumerable<string> Errors => _log.Errors;
 
-    public static async Task<ProbeServer> StartAsync(Action<GrpcServiceOptions>? configure = null, Action<WebApplication>? map = null, Action<WebApplicationBuilder>? build = null)
+    public static async Task<ProbeServer> StartAsync(Action<GrpcServiceOptions>? configure = null, Action<WebApplication>? map = null, Action<WebApplicationBuilder>? build = null, HttpProtocols protocols = HttpProtocols.Http2)
     {
-        var server = new ProbeServer(configure, map, build);
+        var server = new ProbeServer(configure, map, build, protocols);
         await server._app.StartAsync();
         server.Address = new Uri(server._app.Urls.First());
         return server;
@@ -52,6 +55,9 @@ internal sealed class ProbeServer : IAsyncDisposable
     }
 
     public Probe.ProbeClient Client(Action<GrpcChannelOptions>? configure = null) => new(Channel(configure));
+
+    /// <summary>Stops as on SIGTERM: returns when the calls in progress have ended.</summary>
+    public Task StopAsync() => _app.StopAsync();
 
     public async ValueTask DisposeAsync()
     {

@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
 using Grpc.Core;
 using Mesh.Testing.Protocol;
+using Status = Grpc.Core.Status;
 
 namespace Mesh.Grpc.Tests.Server;
 
@@ -20,8 +23,21 @@ internal sealed class ProbeService : Probe.ProbeBase
     /// <summary>Lets the calls go that ignore cancellation.</summary>
     public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>What `fail_with_details` ends with.</summary>
+    public RpcException Failure { get; set; } = Details();
+
+    /// <summary>Put on every unary call; null: left alone.</summary>
+    public WriteOptions? ReplyOptions { get; set; }
+
+    /// <summary>Written first to every server stream; null: nothing is.</summary>
+    public SharedMessage<ProbeReply>? Shared { get; set; }
+
+    public SeenCall? LastCall { get; private set; }
+
     public override async Task<ProbeReply> Unary(ProbeRequest request, ServerCallContext context)
     {
+        LastCall = new SeenCall(context.Method, context.Host, context.Peer, context.Deadline);
+        context.WriteOptions = ReplyOptions;
         foreach (var entry in context.RequestHeaders)
             if (entry.Key.StartsWith("echo-", StringComparison.Ordinal)) context.ResponseTrailers.Add(entry);
         if (context.RequestHeaders.GetValue("want-header") is { } wanted) await context.WriteResponseHeadersAsync(new Metadata { { "given-header", wanted } });
@@ -31,6 +47,7 @@ internal sealed class ProbeService : Probe.ProbeBase
 
     public override async Task ServerStream(ProbeRequest request, IServerStreamWriter<ProbeReply> responseStream, ServerCallContext context)
     {
+        if (Shared is not null) await responseStream.WriteAsync(Shared, context.CancellationToken);
         for (var i = 0; i < request.Count; i++) await responseStream.WriteAsync(Reply(request, i), context.CancellationToken);
         await ActAsync(request, context);
     }
@@ -74,6 +91,7 @@ internal sealed class ProbeService : Probe.ProbeBase
     private async Task ActAsync(ProbeRequest request, ServerCallContext context)
     {
         if (request.Crash) throw new InvalidDataException("the inside story");
+        if (request.FailWithDetails) throw Failure;
         if (request.IgnoreCancellation)
         {
             Hanging.Release();
@@ -104,4 +122,14 @@ internal sealed class ProbeService : Probe.ProbeBase
         Index = index,
         Payload = request.ReplySize > 0 ? ByteString.CopyFrom(new byte[request.ReplySize]) : request.Payload,
     };
+
+    private static RpcException Details()
+    {
+        var status = new Google.Rpc.Status { Code = (int)StatusCode.FailedPrecondition, Message = "with details" };
+        status.Details.Add(Any.Pack(new ErrorInfo { Reason = "NOT_READY", Domain = "mesh" }));
+        return status.ToRpcException();
+    }
 }
+
+/// <summary>What a method saw of its call.</summary>
+internal sealed record SeenCall(string Method, string Host, string Peer, DateTime Deadline);
