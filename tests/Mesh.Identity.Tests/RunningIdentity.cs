@@ -71,6 +71,12 @@ internal sealed class RunningIdentity : IAsyncDisposable
 
     public IdentitySettings Settings(Action<Dictionary<string, string>>? change = null)
     {
+        Assert.True(IdentitySettings.TryRead(Environment(change), out var settings, out var faults), string.Join("; ", faults));
+        return settings;
+    }
+
+    public Dictionary<string, string> Environment(Action<Dictionary<string, string>>? change = null)
+    {
         var environment = new Dictionary<string, string>
         {
             ["MESH_IDENTITY_TRUST_DOMAIN"] = TrustDomain.Name,
@@ -84,8 +90,7 @@ internal sealed class RunningIdentity : IAsyncDisposable
             ["MESH_IDENTITY_LIFETIME"] = "1h",
         };
         change?.Invoke(environment);
-        Assert.True(IdentitySettings.TryRead(environment, out var settings, out var faults), string.Join("; ", faults));
-        return settings;
+        return environment;
     }
 
     /// <summary>Starts the service again on the files as they are; the old one has been disposed.</summary>
