@@ -18,4 +18,5 @@ if [ "${#missing[@]}" -gt 0 ]; then
     echo "missing, and this user cannot install them: ${missing[*]}"
   fi
 fi
+./trixie-tools.sh zlint golang-cfssl
 exit 0
