@@ -5,6 +5,7 @@ internal static class Program
 {
     private static readonly Dictionary<string, Func<string[], Task<Report>>> Benchmarks = new()
     {
+        ["issue"] = Issue.IssueBenchmark.RunAsync,
         ["tcp"] = Tcp.TcpBenchmark.RunAsync,
     };
 
