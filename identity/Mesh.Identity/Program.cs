@@ -1,6 +1,5 @@
 using System.Collections;
 using Mesh.Identity.Hosting;
-using Mesh.Identity.Logging;
 using Mesh.Identity.Settings;
 
 namespace Mesh.Identity;

@@ -1,5 +1,4 @@
 using Mesh.Identity.Bundles;
-using Mesh.Identity.Health;
 using Mesh.Identity.Metrics;
 using Mesh.Spiffe;
 

@@ -1,6 +1,7 @@
+using System.Collections.Frozen;
 using System.Net;
+using System.Text.Json;
 using Mesh.Identity.Bundles;
-using Mesh.Identity.Health;
 using Mesh.Identity.Issuance;
 using Mesh.Identity.Metrics;
 using Mesh.Identity.Settings;
@@ -134,7 +135,9 @@ internal sealed partial class IdentityServer : IAsyncDisposable
 
     private async Task ListenAsync(CancellationToken ct)
     {
-        var admin = new AdminPages(Readiness, Streams, Feed, WriteMetrics, _time);
+        var streams = new StreamsPage(Streams, Feed, _time);
+        var pages = new Dictionary<string, Action<Utf8JsonWriter>> { ["/streams"] = streams.WriteTo };
+        var admin = new AdminPages(Readiness, WriteMetrics, pages.ToFrozenDictionary(), _time);
         _admin = await ListenerHost.StartAsync(
             _settings.Admin, services => { }, KestrelBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(admin.AnswerAsync), _logs, ct);
 

@@ -7,12 +7,6 @@ using Microsoft.Extensions.Logging;
 
 namespace Mesh.Identity.Settings;
 
-internal enum LogFormat
-{
-    Json,
-    Text,
-}
-
 /// <summary>
 /// What the identity service runs with. Made only by <see cref="TryRead"/>: past that line nothing reads the environment.
 /// </summary>

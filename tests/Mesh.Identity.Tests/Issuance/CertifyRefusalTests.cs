@@ -193,7 +193,7 @@ public sealed class CertifyRefusalTests
         await using var identity = await RunningIdentity.StartAsync(settings: s => s["MESH_IDENTITY_MAX_PENDING_CERTIFY"] = "1");
         var held = new HeldTokens();
         var certification = new Certification(held, () => null, RunningIdentity.TrustDomain, new LinkerdName(RunningIdentity.TrustDomain, "mesh"), metrics, identity.Time);
-        var endpoint = new CertifyEndpoint(certification, new Mesh.Identity.Hosting.CallsUnderWay(), 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
+        var endpoint = new CertifyEndpoint(certification, new CallsUnderWay(), 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var first = endpoint.Certify(identity.Request(key), new FakeCall());
         var second = new FakeCall();

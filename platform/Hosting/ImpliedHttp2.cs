@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>
 /// Lets a TLS client that offers no ALPN speak HTTP/2. linkerd2-proxy's control client offers none (it knows that the server

@@ -1,4 +1,4 @@
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>How many gRPC calls are being served: what a drain waits for, and what it has cut when it stops waiting.</summary>
 internal sealed class CallsUnderWay

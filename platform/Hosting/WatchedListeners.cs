@@ -2,7 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>
 /// Kestrel's own socket listeners, watched: when an accept loop ends by an exception Kestrel only logs it and the process

@@ -1,4 +1,4 @@
-namespace Mesh.Identity.Metrics;
+namespace Mesh.Hosting;
 
 /// <summary>A histogram of durations with fixed bounds; recording takes no lock and allocates nothing.</summary>
 internal sealed class Histogram

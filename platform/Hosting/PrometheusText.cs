@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Mesh.Identity.Metrics;
+namespace Mesh.Hosting;
 
 /// <summary>Writes the Prometheus text exposition format, version 0.0.4. Label values are ours and closed, but are escaped all the same.</summary>
 internal sealed class PrometheusText

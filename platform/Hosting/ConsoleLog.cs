@@ -1,11 +1,16 @@
 using System.Globalization;
-using Mesh.Identity.Settings;
 using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Events;
 using Serilog.Extensions.Logging;
 
-namespace Mesh.Identity.Logging;
+namespace Mesh.Hosting;
+
+internal enum LogFormat
+{
+    Json,
+    Text,
+}
 
 /// <summary>Serilog on standard output, behind <see cref="ILoggerFactory"/>: the rest of the program knows only the latter.</summary>
 internal static class ConsoleLog

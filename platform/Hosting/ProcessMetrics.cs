@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Mesh.Identity.Metrics;
+namespace Mesh.Hosting;
 
 /// <summary>The usual figures about a process, under the names Prometheus' own client libraries use.</summary>
 internal static class ProcessMetrics

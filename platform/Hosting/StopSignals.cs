@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>SIGTERM and SIGINT as a cancellation: the process ends when it has drained, not when the signal arrives.</summary>
 internal sealed class StopSignals : IDisposable

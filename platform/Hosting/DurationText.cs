@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Mesh.Identity.Settings;
+namespace Mesh.Hosting;
 
 /// <summary>Durations as operators of Linkerd and Go programs write them: 500ms, 90s, 15m, 24h, 1h30m, 24h0m0s.</summary>
 internal static class DurationText

@@ -1,9 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
-using Mesh.Identity.Tokens;
 
-namespace Mesh.Identity.Settings;
+namespace Mesh.Hosting;
 
 /// <summary>One thing wrong with the configuration: the key it is about and a sentence that says what would be right.</summary>
 internal sealed record SettingFault(string Key, string Sentence)
@@ -80,15 +79,6 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> environ
         return otherwise;
     }
 
-    /// <summary>A URL that keys are fetched from: https, or http on this machine, because whoever can alter the answer can mint identities.</summary>
-    public Uri? KeyUrl(string name)
-    {
-        if (Text(name) is not { } text) return null;
-        if (Uri.TryCreate(text, UriKind.Absolute, out var value) && KeyServer.IsAcceptable(value)) return value;
-        Fault(name, "must be an https URL without user information (http only to a loopback address)");
-        return null;
-    }
-
     /// <summary>
     /// Reports variables with our prefix that nothing reads: a misspelt key must not silently mean a default.
     /// What Kubernetes injects for a Service of the same name (PREFIX_SERVICE_HOST, PREFIX_PORT_8080_TCP, ...) is left alone.
@@ -99,6 +89,6 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> environ
             .Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && !_known.Contains(key))
             .Where(key => !key.AsSpan(prefix.Length).StartsWith("SERVICE_") && key.AsSpan(prefix.Length) is not "PORT" && !key.AsSpan(prefix.Length).StartsWith("PORT_"))
             .Order(StringComparer.Ordinal);
-        foreach (var key in unknown) _faults.Add(new SettingFault(key, "is not a setting of the identity service"));
+        foreach (var key in unknown) _faults.Add(new SettingFault(key, "is not a setting of this program"));
     }
 }

@@ -1,4 +1,4 @@
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>How the process ends; the numbers are sysexits', as Linkerd uses them.</summary>
 internal static class ExitCode

@@ -3,7 +3,7 @@ using Serilog.Events;
 using Serilog.Formatting;
 using Serilog.Formatting.Json;
 
-namespace Mesh.Identity.Logging;
+namespace Mesh.Hosting;
 
 /// <summary>One JSON object per event and line: time, level, event, message, then the event's own properties, flat.</summary>
 internal sealed class JsonLine : ITextFormatter

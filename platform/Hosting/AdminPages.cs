@@ -1,15 +1,17 @@
 using System.Buffers;
+using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
-using Mesh.Identity.Bundles;
-using Mesh.Identity.Metrics;
 using Microsoft.AspNetCore.Http;
 
-namespace Mesh.Identity.Health;
+namespace Mesh.Hosting;
 
-/// <summary>The admin port's four pages. Plain HTTP, read only, no request body is looked at.</summary>
-/// <remarks><c>/streams</c> is what <c>mesh trust</c> asks each replica: who holds which bundle, since when.</remarks>
-internal sealed class AdminPages(Readiness readiness, BundleStreams streams, BundleFeed feed, Action<PrometheusText, DateTimeOffset> writeMetrics, TimeProvider time)
+/// <summary>The admin port's pages. Plain HTTP, read only, no request body is looked at.</summary>
+/// <param name="readiness">What <c>/ready</c> says.</param>
+/// <param name="writeMetrics">What <c>/metrics</c> says.</param>
+/// <param name="pages">Further pages, each one JSON document, by path.</param>
+/// <param name="time">The clock of both.</param>
+internal sealed class AdminPages(Readiness readiness, Action<PrometheusText, DateTimeOffset> writeMetrics, FrozenDictionary<string, Action<Utf8JsonWriter>> pages, TimeProvider time)
 {
     public async Task AnswerAsync(HttpContext http)
     {
@@ -37,8 +39,8 @@ internal sealed class AdminPages(Readiness readiness, BundleStreams streams, Bun
                 writeMetrics(text, time.GetUtcNow());
                 await WriteAsync(response, PrometheusText.ContentType, Encoding.UTF8.GetBytes(text.ToString()), http.RequestAborted);
                 break;
-            case "/streams":
-                await WriteAsync(response, "application/json", Json(WriteStreams), http.RequestAborted);
+            case { } path when pages.TryGetValue(path, out var write):
+                await WriteAsync(response, "application/json", Json(write), http.RequestAborted);
                 break;
             default:
                 response.StatusCode = StatusCodes.Status404NotFound;
@@ -76,51 +78,6 @@ internal sealed class AdminPages(Readiness readiness, BundleStreams streams, Bun
         }
 
         json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    private void WriteStreams(Utf8JsonWriter json)
-    {
-        var sequence = feed.Current?.Sequence ?? 0;
-        json.WriteStartObject();
-        json.WriteString("trustDomain", feed.TrustDomain.Name);
-        json.WriteNumber("sequence", sequence);
-        json.WriteString("now", time.GetUtcNow());
-        json.WriteStartArray("anchors");
-        foreach (var anchor in feed.Current?.Bundle.X509Authorities ?? [])
-        {
-            json.WriteStartObject();
-            json.WriteString("sha256", anchor.Sha256);
-            json.WriteString("subjectKeyId", Convert.ToHexStringLower(anchor.SubjectKeyId.Span));
-            json.WriteString("notAfter", anchor.NotAfter);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteStartArray("streams");
-        foreach (var stream in streams.Snapshot()) WriteStream(json, stream, sequence);
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    private static void WriteStream(Utf8JsonWriter json, BundleStream stream, ulong sequence)
-    {
-        json.WriteStartObject();
-        json.WriteString("spiffeId", stream.Peer.ToString());
-        json.WriteString("peer", stream.PeerAddress);
-        json.WriteString("connectedAt", stream.OpenedAt);
-        json.WriteString("state", stream.StateAgainst(sequence).Label());
-        if (stream.Holding is { } holding)
-        {
-            json.WriteString("instanceId", holding.InstanceId);
-            json.WriteString("version", holding.Version);
-            json.WriteNumber("sequence", holding.Sequence);
-            json.WriteString("authorityKeyId", holding.AuthorityKeyId);
-            if (holding.SvidExpiresAt is { } expiry) json.WriteString("svidExpiresAt", expiry);
-            if (stream.HoldingSince is { } since) json.WriteString("since", since);
-            if (holding.Rejection.Length > 0) json.WriteString("rejection", holding.Rejection);
-        }
-
         json.WriteEndObject();
     }
 }

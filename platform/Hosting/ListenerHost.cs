@@ -11,7 +11,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>
 /// One Kestrel listener with nothing around it that we did not ask for: no configuration files, no signal handling of its own,

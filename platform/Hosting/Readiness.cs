@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Mesh.Identity.Health;
+namespace Mesh.Hosting;
 
 /// <summary>One thing that keeps the service from doing its work, with a name for machines and a sentence for people.</summary>
 /// <param name="Reason">Lower case with underscores, from a closed set.</param>
