@@ -62,7 +62,13 @@ internal sealed unsafe partial class TlsTransport
         Begin();
         OpenSsl.ERR_clear_error();
         int result = OpenSsl.SSL_do_handshake(_ssl);
-        if (result == 1) return Step.Done;
+        if (result == 1)
+        {
+            // The read that brought the peer's last flight may have brought its first data as well; no event will tell of them.
+            _bufferedInput = OpenSsl.SSL_has_pending(_ssl) != 0;
+            return Step.Done;
+        }
+
         if (_blocked) return _blockedOnOutput ? Step.WantsOutput : Step.WantsInput;
         (_failure, _detail) = ExplainHandshake(OpenSsl.SSL_get_error(_ssl, result));
         OpenSsl.ERR_clear_error();

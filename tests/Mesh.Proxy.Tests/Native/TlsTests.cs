@@ -66,6 +66,25 @@ public sealed class TlsTests
     }
 
     [Fact]
+    public async Task Data_that_arrive_with_the_last_flight_of_the_handshake_are_readable_at_once()
+    {
+        using var loop = new LoopThread();
+        using var parties = new TlsParties();
+        await loop.On(async () =>
+        {
+            (TcpTransport tcpClient, TcpTransport tcpServer) = await TcpTests.PairAsync(loop.Loop);
+            Task<TlsHandshakeResult> accept = TlsTransport.AcceptAsync(tcpServer, parties.Server, parties.Verify, LoopThread.Limit).AsTask();
+            TlsHandshakeResult connected = await TlsTransport.ConnectAsync(tcpClient, parties.Client, "x", parties.Verify, LoopThread.Limit);
+            using TlsTransport client = connected.Transport!;
+            // No turn of the loop between the two: one read takes the Finished and the data.
+            Assert.False(accept.IsCompleted);
+            Assert.Equal(5, client.Write("early"u8).Bytes);
+            using TlsTransport server = (await accept).Transport!;
+            Assert.Equal("early"u8.ToArray(), await TcpTests.ReadExactlyAsync(server, 5));
+        });
+    }
+
+    [Fact]
     public async Task Each_direction_ends_by_itself_with_close_notify()
     {
         using var loop = new LoopThread();
