@@ -19,4 +19,15 @@ if [ "${#missing[@]}" -gt 0 ]; then
   fi
 fi
 ./trixie-tools.sh zlint golang-cfssl
+
+# gRPC on Node, for tests/interop/grpc. No install scripts of packages are run.
+node=interop/grpc/node
+if command -v npm >/dev/null && ! cmp -s "$node/package-lock.json" "$node/node_modules/.installed"; then
+  echo "installing: @grpc/grpc-js"
+  if (cd "$node" && timeout 120 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null 2>&1); then
+    cp "$node/package-lock.json" "$node/node_modules/.installed"
+  else
+    echo "not installed (tests that need it will say so): @grpc/grpc-js"
+  fi
+fi
 exit 0

@@ -97,4 +97,13 @@ public sealed class CompressionTests
         Assert.Equal(10_000, ProbeReply.Parser.ParseFrom(answer.Body.AsSpan(5)).Text.Length);
         Assert.Equal(10_000 + 3 + 5, answer.Body.Length);
     }
+
+    [Fact]
+    public async Task An_empty_message_is_not_compressed()
+    {
+        await using var server = await ProbeServer.StartAsync(o => o.ResponseCompressionAlgorithm = "gzip");
+        var answer = await new RawCall { Body = RawCall.Frame(new ProbeRequest()) }.With("grpc-accept-encoding", "gzip").SendAsync(server);
+        Assert.Equal([0, 0, 0, 0, 0], answer.Body);
+        Assert.Equal(0, answer.Status);
+    }
 }

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Grpc.Core;
 using Mesh.Grpc.Wire;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -312,7 +313,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
             if (!result.IsCanceled) return result;
             _bodyReader.AdvanceTo(result.Buffer.Start);
         }
-        catch (IOException e)
+        catch (Exception e) when (IsAbort(e) && !ct.IsCancellationRequested)
         {
             throw Interrupted(ClientLeft, e);
         }
@@ -360,14 +361,36 @@ internal sealed class HttpServerCallContext : ServerCallContext
                 // The caller gets its answer now, whether or not the method listens to its token.
                 _phase = Phase.Ended;
                 ApplyStatus(reason, trailers: null);
-                _endedEarly = Http.Response.CompleteAsync();
+                _endedEarly = CompleteAsync();
             }
 
-            _bodyWriter.CancelPendingFlush();
-            _bodyReader.CancelPendingRead();
             _cancelled = _cancellation?.CancelAsync();
+            try
+            {
+                _bodyWriter.CancelPendingFlush();
+                _bodyReader.CancelPendingRead();
+            }
+            catch (Exception e) when (IsAbort(e))
+            {
+                // The client left at the same moment: reads and flushes have ended by themselves.
+            }
         }
     }
+
+    private async Task CompleteAsync()
+    {
+        try
+        {
+            await Http.Response.CompleteAsync();
+        }
+        catch (Exception e) when (IsAbort(e))
+        {
+            // Nobody is left to read the status.
+        }
+    }
+
+    // What Kestrel throws from the body of a stream that was reset or whose connection is gone.
+    private static bool IsAbort(Exception e) => e is IOException or ConnectionAbortedException or TaskCanceledException;
 
     private void ApplyStatus(Status status, Metadata? trailers)
     {

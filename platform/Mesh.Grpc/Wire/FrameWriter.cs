@@ -60,7 +60,8 @@ internal sealed class FrameWriter(IBufferWriter<byte> output, int limit) : Seria
     private void WritePayload(ReadOnlyMemory<byte> payload)
     {
         CheckLimit(payload.Length);
-        if (_encoding is null)
+        // .NET's compressors make nothing of nothing, which is no gzip that other stacks read.
+        if (_encoding is null || payload.Length == 0)
         {
             WriteHeader(payload.Length, compressed: false);
             output.Write(payload.Span);

@@ -1,0 +1,34 @@
+using Grpc.Core;
+using Mesh.Grpc.Tests.Server;
+using Mesh.Testing.Protocol;
+
+namespace Mesh.Grpc.Tests;
+
+/// <summary>Ends of a call that come at the same moment.</summary>
+public sealed class RaceTests
+{
+    [Fact]
+    public async Task Deadlines_and_cancellations_that_meet_harm_nobody()
+    {
+        await using var server = await ProbeServer.StartAsync();
+        var client = server.Client();
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async worker =>
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                // The server's timer, the client's timer and the client's token, all within the same milliseconds.
+                using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(1 + (worker + i) % 4));
+                var deadline = TimeProvider.System.GetUtcNow().UtcDateTime.AddMilliseconds(1 + i % 4);
+                using var call = client.Duplex(deadline: deadline, cancellationToken: cancel.Token);
+                var e = await Assert.ThrowsAsync<RpcException>(async () =>
+                {
+                    await call.RequestStream.WriteAsync(new ProbeRequest { Hang = i % 2 == 0 });
+                    while (await call.ResponseStream.MoveNext()) { }
+                });
+                Assert.Contains(e.StatusCode, new[] { StatusCode.Cancelled, StatusCode.DeadlineExceeded });
+            }
+        }));
+        Assert.Equal("still here", (await client.UnaryAsync(new ProbeRequest { Text = "still here" })).Text);
+        Assert.Empty(server.Errors);
+    }
+}
