@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Mesh.Spiffe;
 
@@ -88,6 +89,8 @@ internal static class BundleDocument
     {
         document = null;
         if (utf8Json.Length > MaxLength) return TrustBundleFault.TooLarge;
+        // The framework looks at the encoding of a string only when it is read.
+        if (!Utf8.IsValid(utf8Json.Span)) return TrustBundleFault.NotJson;
         try
         {
             document = JsonDocument.Parse(utf8Json, Strict);

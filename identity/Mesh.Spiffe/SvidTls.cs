@@ -95,8 +95,9 @@ public static class SvidTls
     }
 
     /// <summary>
-    /// For looking at a server without believing it: takes any certificate, hands out the chain the server showed (DER, leaf first) and
-    /// presents none of ours. Nothing may be sent over such a connection; it is closed once <paramref name="onChain"/> was called.
+    /// For looking at a server without believing it: hands out the chain the server shows (DER, leaf first), presents none of ours, and
+    /// then always refuses, so that nothing can be sent over such a connection. The handshake ends in an
+    /// <see cref="AuthenticationException"/> that means nothing once <paramref name="onChain"/> was called.
     /// </summary>
     /// <param name="serverName">What to send as SNI; null sends none.</param>
     /// <param name="onChain">Told what the server showed, during the handshake.</param>
@@ -109,25 +110,27 @@ public static class SvidTls
         CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
         RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
         {
-            var shown = Shown(certificate, chain);
-            onChain(shown);
-            return shown.Count > 0;
+            onChain(Shown(certificate, chain));
+            return false;
         },
     };
 
-    private static SvidVerdict Judge(X509Certificate? leaf, X509Chain? chain, ITrustBundleSource bundles, TimeProvider time)
-    {
-        return SvidVerifier.Verify(CollectionsMarshal.AsSpan(Shown(leaf, chain)), bundles, time.GetUtcNow());
-    }
+    private static SvidVerdict Judge(X509Certificate? leaf, X509Chain? chain, ITrustBundleSource bundles, TimeProvider time) =>
+        SvidVerifier.Verify(CollectionsMarshal.AsSpan(Shown(leaf, chain)), bundles, time.GetUtcNow());
 
-    // The framework leaves what else the peer sent in the extra store. Its own opinion of the chain is not asked.
+    // The framework leaves what else the peer sent in the extra store, on the client's side the leaf once more among it. Its own
+    // opinion of the chain is not asked.
     private static List<ReadOnlyMemory<byte>> Shown(X509Certificate? leaf, X509Chain? chain)
     {
         var others = chain?.ChainPolicy.ExtraStore ?? [];
         var der = new List<ReadOnlyMemory<byte>>(1 + others.Count);
         if (leaf is null) return der;
         der.Add(leaf.GetRawCertData());
-        foreach (var other in others) der.Add(other.RawDataMemory);
+        foreach (var other in others)
+        {
+            if (!other.RawDataMemory.Span.SequenceEqual(der[0].Span)) der.Add(other.RawDataMemory);
+        }
+
         return der;
     }
 
