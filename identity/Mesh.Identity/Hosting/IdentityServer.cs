@@ -20,6 +20,9 @@ namespace Mesh.Identity.Hosting;
 /// <summary>The identity service, put together by hand: what it follows, what it answers, and the order in which it starts and stops.</summary>
 internal sealed partial class IdentityServer : IAsyncDisposable
 {
+    /// <summary>Largest message taken: a token of 16 kB, a signing request of 16 kB, and room for what protobuf adds.</summary>
+    public const int MaxMessageBytes = 40 * 1024;
+
     private readonly IdentitySettings _settings;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _logs;
@@ -139,17 +142,17 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         var pages = new Dictionary<string, Action<Utf8JsonWriter>> { ["/streams"] = streams.WriteTo };
         var admin = new AdminPages(Readiness, WriteMetrics, pages.ToFrozenDictionary(), _time);
         _admin = await ListenerHost.StartAsync(
-            _settings.Admin, services => { }, KestrelBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(admin.AnswerAsync), _logs, ct);
+            _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(admin.AnswerAsync), _logs, ct);
 
         var tls = new ServerTls(Own, Feed, Metrics, _time, _logs.CreateLogger<ServerTls>());
         _grpc = await ListenerHost.StartAsync(
             _settings.Listen,
             services => services.AddGrpc(options =>
             {
-                options.MaxReceiveMessageSize = KestrelBounds.MaxMessageBytes;
+                options.MaxReceiveMessageSize = MaxMessageBytes;
                 options.TimeProvider = _time;
             }),
-            kestrel => KestrelBounds.ForCalls(kestrel, _settings),
+            kestrel => ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes),
             listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;

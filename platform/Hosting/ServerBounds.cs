@@ -1,22 +1,18 @@
-using Mesh.Identity.Settings;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
-namespace Mesh.Identity.Hosting;
+namespace Mesh.Hosting;
 
 /// <summary>What one peer may cost: constant bounds on everything it controls, and a pace below which it is gone.</summary>
-internal static class KestrelBounds
+internal static class ServerBounds
 {
-    /// <summary>Largest message taken: a token of 16 kB, a signing request of 16 kB, and room for what protobuf adds.</summary>
-    public const int MaxMessageBytes = 40 * 1024;
-
-    /// <summary>Bounds of the gRPC port.</summary>
-    public static void ForCalls(KestrelServerOptions kestrel, IdentitySettings settings)
+    /// <summary>Bounds of a gRPC port.</summary>
+    public static void ForCalls(KestrelServerOptions kestrel, int maxConnections, int maxRequestBytes)
     {
         Common(kestrel);
         var limits = kestrel.Limits;
-        limits.MaxConcurrentConnections = settings.MaxConnections;
-        limits.MaxRequestBodySize = 2 * MaxMessageBytes;
-        // A proxy has a bundle stream and now and then a Certify; a gateway may carry the calls of a node.
+        limits.MaxConcurrentConnections = maxConnections;
+        limits.MaxRequestBodySize = maxRequestBytes;
+        // A proxy has a stream or two per service it talks to; a gateway may carry the calls of a node.
         limits.Http2.MaxStreamsPerConnection = 256;
         limits.Http2.MaxFrameSize = 16 * 1024;
         limits.Http2.MaxRequestHeaderFieldSize = 8 * 1024;

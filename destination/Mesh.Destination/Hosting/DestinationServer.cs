@@ -1,0 +1,159 @@
+using System.Collections.Frozen;
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Text.Json;
+using Mesh.Destination.Discovery;
+using Mesh.Destination.Services;
+using Mesh.Destination.Settings;
+using Mesh.Spiffe;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+
+namespace Mesh.Destination.Hosting;
+
+/// <summary>The destination service, put together by hand: what it follows, what it answers, and the order in which it starts and stops.</summary>
+internal sealed class DestinationServer : IAsyncDisposable
+{
+    private const int MaxMessageBytes = 16 * 1024;
+
+    private readonly DestinationSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _logs;
+    private readonly CancellationTokenSource _life = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ServiceRegister _register = new();
+    private readonly DestinationMetrics _metrics = new();
+    private readonly ServiceSource _services;
+    private readonly OwnIdentity _identity;
+    private readonly Readiness _readiness;
+    private Task[] _background = [];
+    private ListenerHost? _discovery;
+    private ListenerHost? _admin;
+
+    private DestinationServer(DestinationSettings settings, TimeProvider time, ILoggerFactory logs)
+    {
+        (_settings, _time, _logs) = (settings, time, logs);
+        _services = new ServiceSource(settings.ServicesFile, time, logs.CreateLogger<ServiceSource>());
+        _identity = new OwnIdentity(settings, time, logs.CreateLogger<OwnIdentity>());
+        _readiness = new Readiness(IsStopping, ServicesLoaded, CertificateValid);
+    }
+
+    public System.Net.IPEndPoint Address => _discovery!.Address;
+
+    public System.Net.IPEndPoint AdminAddress => _admin!.Address;
+
+    /// <summary>Completes when a part that has to run for as long as the service does has ended.</summary>
+    public Task<Exception> Failed { get; private set; } = new TaskCompletionSource<Exception>().Task;
+
+    /// <exception cref="IOException">A port cannot be had.</exception>
+    public static async Task<DestinationServer> StartAsync(DestinationSettings settings, TimeProvider time, ILoggerFactory logs, CancellationToken ct)
+    {
+        var server = new DestinationServer(settings, time, logs);
+        try
+        {
+            if (server._services.Current is { } table) server._register.Publish(table);
+            server._services.Changed += server._register.Publish;
+            server._background = [server._services.RunAsync(server._life.Token), server._identity.RunAsync(server._life.Token)];
+            await server.ListenAsync(ct);
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Tells the streams to go elsewhere, waits until they have, cuts the rest at the drain timeout.</summary>
+    public async Task StopAsync()
+    {
+        await _stopping.CancelAsync();
+        using var deadline = new CancellationTokenSource(_settings.DrainTimeout, _time);
+        await _discovery!.StopAsync(deadline.Token);
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
+        await _admin!.StopAsync(soon.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _life.CancelAsync();
+        // What a part ended with was told through Failed; here only its end matters.
+        foreach (var part in _background) await part.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        if (_discovery is not null) await _discovery.DisposeAsync();
+        if (_admin is not null) await _admin.DisposeAsync();
+        _services.Dispose();
+        _identity.Dispose();
+        _stopping.Dispose();
+        _life.Dispose();
+    }
+
+    private async Task ListenAsync(CancellationToken ct)
+    {
+        var pages = new AdminPages(_readiness, WriteMetrics, FrozenDictionary<string, Action<Utf8JsonWriter>>.Empty, _time);
+        _admin = await ListenerHost.StartAsync(
+            _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(pages.AnswerAsync), _logs, ct);
+        _discovery = await ListenerHost.StartAsync(
+            _settings.Listen,
+            services => services.AddGrpc(options =>
+            {
+                options.MaxReceiveMessageSize = MaxMessageBytes;
+                options.TimeProvider = _time;
+            }),
+            kestrel => ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes),
+            listen =>
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                listen.UseHttps(new TlsHandshakeCallbackOptions { HandshakeTimeout = TimeSpan.FromSeconds(10), OnConnection = context => ValueTask.FromResult(TlsFor(context.Connection)) });
+                listen.UseImpliedHttp2();
+            },
+            app => app.MapGrpcService(new DestinationEndpoint(_register, _settings.TrustDomain, _metrics, _time, _logs.CreateLogger<DestinationEndpoint>(), _stopping.Token)),
+            _logs,
+            ct);
+        Failed = FirstFailureAsync();
+    }
+
+    // Made anew for every connection, from the certificate and the bundle of that moment.
+    private SslServerAuthenticationOptions TlsFor(ConnectionContext connection)
+    {
+        var svid = _identity.Source.Usable ?? throw new AuthenticationException("The service has no valid certificate.");
+        var options = SvidTls.Server(svid, _identity, ClientCertificates.Required, _time, verdict =>
+        {
+            _metrics.ClientJudged(verdict.IsValid);
+            if (verdict.IsValid) connection.Features.Set(new Peer(verdict.Id!, verdict.ValidUntil));
+        });
+        options.ApplicationProtocols = [SslApplicationProtocol.Http2];
+        return options;
+    }
+
+    private ReadinessReason? IsStopping(DateTimeOffset now) => _stopping.IsCancellationRequested ? new ReadinessReason("stopping", "The service is stopping.") : null;
+
+    private ReadinessReason? ServicesLoaded(DateTimeOffset now) => _services.Current is null ? new ReadinessReason("services", _services.Problem ?? "No services are loaded.") : null;
+
+    private ReadinessReason? CertificateValid(DateTimeOffset now) =>
+        _identity.Renewal.Status.IsValidAt(now) ? null : new ReadinessReason("own_certificate", $"The service has no valid certificate: {_identity.Renewal.Status.LastFault.Sentence()} {_identity.Renewal.Status.LastDetail}".TrimEnd());
+
+    private void WriteMetrics(PrometheusText text, DateTimeOffset now)
+    {
+        text.Gauge("mesh_destination_ready", "1 while the service can answer.", _readiness.Judge(now).IsEmpty ? 1 : 0);
+        _metrics.WriteTo(text);
+        text.Gauge("mesh_destination_services", "Services known.", _services.Current?.Services.Length ?? 0);
+        text.Gauge("mesh_destination_endpoints", "Endpoints known.", _services.Current?.EndpointCount ?? 0);
+        const string updates = "mesh_destination_service_file_updates_total";
+        text.Header(updates, "Changes of the service file, by what became of them.", "counter");
+        text.Sample(updates, _services.Accepted, ("result", "accepted"));
+        text.Sample(updates, _services.Refused, ("result", "refused"));
+        if (_identity.Renewal.Status.ExpiresAt is { } expiry)
+            text.Gauge("mesh_destination_own_certificate_expiry_timestamp_seconds", "When the service's own certificate expires. Unix time.", expiry.ToUnixTimeSeconds());
+        ProcessMetrics.WriteTo(text);
+    }
+
+    private async Task<Exception> FirstFailureAsync()
+    {
+        var first = await Task.WhenAny([_discovery!.Failed, _admin!.Failed, .. _background]);
+        if (_life.IsCancellationRequested) await Task.Delay(Timeout.Infinite, CancellationToken.None);
+        if (first is Task<Exception> listener) return await listener;
+        return first.Exception?.InnerException ?? new InvalidOperationException("A part of the service that should not end has ended.");
+    }
+}
