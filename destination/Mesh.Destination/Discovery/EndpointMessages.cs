@@ -6,6 +6,7 @@ using Mesh.Destination.Services;
 using Mesh.Grpc;
 using Mesh.Protocol.Destination;
 using Mesh.Protocol.Net;
+using Endpoint = Mesh.Destination.Services.Endpoint;
 
 namespace Mesh.Destination.Discovery;
 

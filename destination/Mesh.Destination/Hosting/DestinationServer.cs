@@ -6,6 +6,7 @@ using Mesh.Destination.Discovery;
 using Mesh.Destination.Services;
 using Mesh.Destination.Settings;
 using Mesh.Spiffe;
+using Mesh.Spiffe.Renewal;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-using System.Net.Security;
 using System.Text;
 using Google.Protobuf;
 using Grpc.Core;
@@ -45,9 +43,10 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
             ConnectTimeout = TimeSpan.FromSeconds(5),
             // A renewal comes hours after the last one: a connection of its own each time meets the certificates of its time.
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(5),
-            ConnectCallback = (context, ct) => ConnectAsync(context, time, ct),
+            // The token proves who asks; the bundle is looked up during each handshake.
+            SslOptions = SvidTls.Client(() => null, this, settings.IdentityId, settings.IdentityAddress.Split(':')[0], time),
         };
-        _channel = GrpcChannel.ForAddress("http://" + settings.IdentityAddress, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true, TimeProvider = time, MaxReceiveMessageSize = 256 * 1024 });
+        _channel = GrpcChannel.ForAddress("https://" + settings.IdentityAddress, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true, TimeProvider = time, MaxReceiveMessageSize = 256 * 1024 });
         _client = new Protocol.Identity.Identity.IdentityClient(_channel);
         ReadBundle();
     }
@@ -110,26 +109,6 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
 
         if (problem is not null && problem != _problem) Log.BundleRefused(_log, _settings.AnchorsFile, problem);
         _problem = problem;
-    }
-
-    // TLS is made here and not by the handler, so that each connection is judged with the bundle of its time.
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, TimeProvider time, CancellationToken ct)
-    {
-        var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, ct);
-            var tls = new SslStream(new System.Net.Sockets.NetworkStream(socket, ownsSocket: true));
-            var options = SvidTls.Client(() => Source.Usable, this, _settings.IdentityId, context.DnsEndPoint.Host, time);
-            options.ApplicationProtocols = [SslApplicationProtocol.Http2];
-            await tls.AuthenticateAsClientAsync(options, ct);
-            return tls;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
     }
 
     private async Task<IssuedChain> ExchangeAsync(ReadOnlyMemory<byte> request, CancellationToken ct)

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text.Json;
 using Mesh.Spiffe;
+using Mesh.Spiffe.Files;
 
 namespace Mesh.Cli.Demo;
 
@@ -12,5 +14,18 @@ internal sealed record DiscoveryAddress(IPEndPoint Application, int InboundPort,
 /// <summary>Writes the file that the destination service watches.</summary>
 internal static class DiscoveryFile
 {
-    public static void Write(string path, IReadOnlyCollection<DiscoveryEntry> services) => throw new NotSupportedException(path + services);
+    public static void Write(string path, IReadOnlyCollection<DiscoveryEntry> services) => PrivateFile.WritePublic(path, JsonSerializer.SerializeToUtf8Bytes(new
+    {
+        services = services.Select(service => new
+        {
+            authority = service.Authority,
+            endpoints = service.Addresses.Select(address => new
+            {
+                address = address.Application.ToString(),
+                identity = address.Identity.ToString(),
+                serverName = address.ServerName,
+                inboundPort = address.InboundPort,
+            }),
+        }),
+    }));
 }
