@@ -1,7 +1,0 @@
-namespace Mesh.Cli.Tests;
-
-public sealed class PlaceholderTests
-{
-    [Fact]
-    public void The_test_project_runs() => Assert.True(true);
-}
