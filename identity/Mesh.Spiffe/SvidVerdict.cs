@@ -38,6 +38,9 @@ public sealed record SvidVerdict
     internal static SvidVerdict Refused(SvidFault fault, Certificate? leaf = null, SpiffeId? claimedId = null, string? detail = null) =>
         new(fault) { Leaf = leaf, ClaimedId = claimedId, Detail = detail };
 
+    /// <summary>This verdict, except that a valid chain of anybody but <paramref name="expected"/> is refused.</summary>
+    public SvidVerdict Expecting(SpiffeId expected) => IsValid && !expected.Equals(Id) ? Unexpected() : this;
+
     /// <summary>The same valid chain, refused because it is somebody else's.</summary>
     public SvidVerdict Unexpected() => new(SvidFault.UnexpectedId) { Leaf = Leaf, ClaimedId = ClaimedId, Anchor = Anchor, ValidUntil = ValidUntil };
 

@@ -10,7 +10,7 @@ internal sealed partial class Connection
         /// <summary>The access log: one line for each connection, with it all.</summary>
         public static void Ended(LineLog log, bool accessLog, Connection connection, ConnectionEnd end, string? detail, long up, long down, TimeSpan open)
         {
-            var level = accessLog && !IsOurFault(end) ? LogLevel.Info : Level(end);
+            var level = (accessLog || connection.Audited) && !IsOurFault(end) ? LogLevel.Info : Level(end);
             if (!log.IsEnabled(level)) return;
             log.Write(
                 level,
@@ -23,6 +23,7 @@ internal sealed partial class Connection
                 (connection.Peer is PeerIdentity.Verified ? "peer" : "no_peer", connection.Peer),
                 ("reason", end.Label()),
                 ("detail", detail),
+                ("audited", connection.Audited ? true : null),
                 ("bytes_up", up),
                 ("bytes_down", down),
                 ("open", open));

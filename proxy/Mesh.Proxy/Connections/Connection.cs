@@ -18,6 +18,7 @@ internal sealed partial class Connection : IDisposable
     private Counted? _source;
     private Counted? _destination;
     private Transport? _dialled;
+    private IPEndPoint? _dialledFrom;
     private Transport? _accepted;
     private ConnectionEnd? _end;
     private string? _detail;
@@ -43,6 +44,9 @@ internal sealed partial class Connection : IDisposable
     /// <summary>The other proxy: who connects (inbound), whom we connected to (outbound).</summary>
     public PeerIdentity Peer { get; set; }
 
+    /// <summary>Allowed only because the policy watches and does not deny.</summary>
+    public bool Audited { get; set; }
+
     public ConnectionEnd? End => _end;
 
     /// <summary>Says why the connection ends. The first reason stands: what follows is its echo.</summary>
@@ -55,8 +59,17 @@ internal sealed partial class Connection : IDisposable
     /// <summary>TLS has taken over the accepted socket.</summary>
     public void Accepted(Transport transport) => _accepted = transport;
 
+    /// <summary>Whether the client of this connection is this proxy.</summary>
+    public bool IsLoop => _table.IsOwn(Client, Direction) || (Direction == Direction.Outbound && _table.IsOwn(Client, Direction.Inbound));
+
     /// <summary>The connection owns the socket that was opened for it.</summary>
-    public void Dialled(Transport transport) => _dialled = transport;
+    public void Dialled(Transport transport)
+    {
+        _dialled = transport;
+        if (_dialledFrom is not null) _table.Undialled(Direction, _dialledFrom);
+        _dialledFrom = transport.Local;
+        _table.Dialled(Direction, _dialledFrom);
+    }
 
     /// <summary>From here on the bytes of <paramref name="transport"/> are counted under <paramref name="labels"/>.</summary>
     public void Count(Transport transport, TcpLabels labels)
@@ -96,6 +109,7 @@ internal sealed partial class Connection : IDisposable
         else _accepted?.Abort();
         _dialled?.Dispose();
         (_accepted, _dialled) = (null, null);
+        if (_dialledFrom is not null) _table.Undialled(Direction, _dialledFrom);
         _table.Remove(this);
         _table.Metrics.Ended(Direction, end);
         Log.Ended(_table.Log, _table.AccessLog, this, end, _detail, up, down, TimeSpan.FromMilliseconds(_table.Now - _opened));
@@ -105,10 +119,14 @@ internal sealed partial class Connection : IDisposable
     {
         private readonly Transport _transport;
         private readonly TcpCounters _counters;
+        private readonly long _readBefore;
+        private readonly long _writtenBefore;
 
         public Counted(Transport transport, TcpCounters counters)
         {
             (_transport, _counters) = (transport, counters);
+            // What the proxies told each other before is nobody's traffic.
+            (_readBefore, _writtenBefore) = (transport.BytesIn, transport.BytesOut);
             counters.Opened++;
         }
 
@@ -118,9 +136,10 @@ internal sealed partial class Connection : IDisposable
 
         public void Settle()
         {
-            _counters.ReadBytes += _transport.BytesIn - Read;
-            _counters.WriteBytes += _transport.BytesOut - Written;
-            (Read, Written) = (_transport.BytesIn, _transport.BytesOut);
+            var (read, written) = (_transport.BytesIn - _readBefore, _transport.BytesOut - _writtenBefore);
+            _counters.ReadBytes += read - Read;
+            _counters.WriteBytes += written - Written;
+            (Read, Written) = (read, written);
         }
 
         public void Close() => _counters.Closed++;

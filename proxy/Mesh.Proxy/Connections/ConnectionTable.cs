@@ -1,3 +1,4 @@
+using System.Net;
 using Mesh.Proxy.Logging;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
@@ -9,6 +10,7 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
 {
     private readonly HashSet<Connection> _open = [];
     private readonly int[] _counts = new int[2];
+    private readonly HashSet<IPEndPoint>[] _dialled = [[], []];
     private TaskCompletionSource? _empty;
     private long _lastId;
 
@@ -30,6 +32,12 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
         return connection;
     }
 
+    /// <summary>
+    /// Whether <paramref name="client"/> is a socket that a connection of <paramref name="direction"/> opened: what we dialled was redirected
+    /// to ourselves, as happens when the redirection does not leave out the proxy's own user.
+    /// </summary>
+    public bool IsOwn(IPEndPoint client, Direction direction) => _dialled[(int)direction].Contains(client);
+
     public int CountOf(Direction direction) => _counts[(int)direction];
 
     /// <summary>Brings the byte counters of all open connections up to date.</summary>
@@ -42,7 +50,8 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
     public async ValueTask<int> DrainAsync(TimeSpan grace)
     {
         if (_open.Count == 0) return 0;
-        _empty = new TaskCompletionSource();
+        // A second, more impatient drain ends the wait of the first as well.
+        if (_empty is null || _empty.Task.IsCompleted) _empty = new TaskCompletionSource();
         var over = loop.Timer(static state => ((TaskCompletionSource)state!).TrySetResult(), _empty);
         over.Arm((long)grace.TotalMilliseconds);
         await _empty.Task;
@@ -51,6 +60,10 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
         foreach (var connection in left) connection.Cut(ConnectionEnd.Drained);
         return left.Length;
     }
+
+    internal void Dialled(Direction direction, IPEndPoint local) => _dialled[(int)direction].Add(local);
+
+    internal void Undialled(Direction direction, IPEndPoint local) => _dialled[(int)direction].Remove(local);
 
     internal void Remove(Connection connection)
     {

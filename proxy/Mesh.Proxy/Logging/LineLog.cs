@@ -91,16 +91,21 @@ internal sealed class LineLog : IAsyncDisposable
         long told = 0;
         await foreach (var line in _lines.Reader.ReadAllAsync())
         {
-            var lost = LostLines;
-            if (lost > told)
-            {
-                _output.WriteLine(Compose(LogLevel.Warn, 3000, "log lines were lost: the reader of this output is too slow", [("lines", lost - told)]));
-                told = lost;
-            }
-
+            TellLost(ref told);
             _output.WriteLine(line);
             if (!_lines.Reader.TryPeek(out _)) _output.Flush();
         }
+
+        TellLost(ref told);
+        _output.Flush();
+    }
+
+    private void TellLost(ref long told)
+    {
+        var lost = LostLines;
+        if (lost == told) return;
+        _output.WriteLine(Compose(LogLevel.Warn, 3000, "log lines were lost: the reader of this output is too slow", [("lines", lost - told)]));
+        told = lost;
     }
 
     private string ComposeText(LogLevel level, int id, string sentence, ReadOnlySpan<LogField> fields)

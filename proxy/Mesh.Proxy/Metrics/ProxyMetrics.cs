@@ -5,7 +5,7 @@ namespace Mesh.Proxy.Metrics;
 
 /// <summary>
 /// Everything the data path counts. Written on the event loop as plain additions; read by a scrape at any time. Names and labels are
-/// Linkerd's where Linkerd has them; what it lacks (handshakes, ends by reason) is under <c>mesh_</c>.
+/// Linkerd's where Linkerd has them; what it lacks (handshakes, ends by reason) is under <c>mesh_proxy_</c>.
 /// </summary>
 internal sealed class ProxyMetrics
 {
@@ -49,7 +49,7 @@ internal sealed class ProxyMetrics
         WriteTcp(page);
         WriteAuthorizations(page);
         WriteHandshakes(page);
-        page.Counter("mesh_connection_ends_total", "Connections by the reason they ended.");
+        page.Counter("mesh_proxy_connection_ends_total", "Connections by the reason they ended.");
         foreach (var direction in (ReadOnlySpan<Direction>)[Direction.Inbound, Direction.Outbound])
             for (var end = 0; end < ConnectionEndText.Count; end++)
                 page.Sample(EndsOf(direction, (ConnectionEnd)end), ("direction", direction.Label()), ("reason", ((ConnectionEnd)end).Label()));
@@ -81,10 +81,10 @@ internal sealed class ProxyMetrics
 
     private void WriteHandshakes(PrometheusText page)
     {
-        page.Counter("mesh_tls_handshakes_total", "TLS handshakes by result.");
+        page.Counter("mesh_proxy_tls_handshakes_total", "TLS handshakes by result.");
         foreach (var (labels, count) in _handshakes.All)
             page.Sample(Volatile.Read(ref count.Value), ("direction", labels.Direction.Label()), ("result", labels.Result), ("reason", labels.Reason));
-        page.Counter("mesh_tls_negotiated_total", "Completed TLS handshakes by key exchange group and cipher.");
+        page.Counter("mesh_proxy_tls_negotiated_total", "Completed TLS handshakes by key exchange group and cipher.");
         foreach (var (labels, count) in _negotiated.All)
         {
             page.Sample(
@@ -92,7 +92,7 @@ internal sealed class ProxyMetrics
                 ("direction", labels.Direction.Label()), ("version", "TLSv1.3"), ("group", labels.Group), ("cipher", labels.Cipher));
         }
 
-        page.Histogram("mesh_tls_handshake_duration_seconds", "From the first byte of the handshake to its end, of those that completed.");
+        page.Histogram("mesh_proxy_tls_handshake_duration_seconds", "From the first byte of the handshake to its end, of those that completed.");
         foreach (var direction in (ReadOnlySpan<Direction>)[Direction.Inbound, Direction.Outbound])
             page.Sample(_handshakeTimes[(int)direction], ("direction", direction.Label()));
     }

@@ -38,6 +38,9 @@ internal enum AbsentReason
 
     /// <summary>The original destination was dialled because discovery has no answer.</summary>
     NotDiscovered = 5,
+
+    /// <summary>The application beside us: that connection does not leave the pod.</summary>
+    Loopback = 6,
 }
 
 internal static class AbsentReasonText
@@ -51,6 +54,7 @@ internal static class AbsentReasonText
         AbsentReason.PortSkipped => "port_skipped",
         AbsentReason.NotProvidedByDiscovery => "not_provided_by_service_discovery",
         AbsentReason.NotDiscovered => "not_discovered",
+        AbsentReason.Loopback => "loopback",
         _ => "unknown",
     };
 }

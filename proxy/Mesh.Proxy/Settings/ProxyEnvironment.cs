@@ -88,6 +88,7 @@ internal static class ProxyEnvironment
         Listen = reader.OptionalEndPoint(Prefix + "OUTBOUND_LISTEN_ADDR", named ? null : new IPEndPoint(IPAddress.Loopback, 4140)),
         Services = services,
         ConnectTimeout = Span(reader, "OUTBOUND_CONNECT_TIMEOUT", 1, 0.001, 60),
+        HandshakeTimeout = Span(reader, "OUTBOUND_HANDSHAKE_TIMEOUT", 5, 0.001, 60),
         // Linkerd's fail-fast time for a destination that nothing is known of.
         DiscoveryTimeout = Span(reader, "OUTBOUND_DISCOVERY_TIMEOUT", 3, 0.001, 300),
         MaxConnections = reader.Number(Prefix + "OUTBOUND_MAX_CONNECTIONS", 10_000, 1, 1_000_000),

@@ -63,6 +63,9 @@ internal sealed record OutboundSettings
     public required ImmutableArray<OutboundService> Services { get; init; }
     public required TimeSpan ConnectTimeout { get; init; }
 
+    /// <summary>For the TLS handshake with one endpoint.</summary>
+    public required TimeSpan HandshakeTimeout { get; init; }
+
     /// <summary>How long a connection waits for the first answer of discovery.</summary>
     public required TimeSpan DiscoveryTimeout { get; init; }
 

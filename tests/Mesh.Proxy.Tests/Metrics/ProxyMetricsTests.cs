@@ -43,10 +43,10 @@ public sealed class ProxyMetricsTests
         [
             "tcp_read_bytes_total{direction=\"inbound\",peer=\"src\",target_addr=\"127.0.0.1:80\",tls=\"true\",client_id=\"spiffe://example.org/ns/demo/sa/web\"} 7",
             "tcp_open_connections{direction=\"outbound\",peer=\"dst\",authority=\"web.demo:80\",tls=\"no_identity\",no_tls_reason=\"not_provided_by_service_discovery\"} 1",
-            "mesh_connection_ends_total{direction=\"inbound\",reason=\"policy_denied\"} 1",
-            "mesh_tls_handshakes_total{direction=\"inbound\",result=\"failed\",reason=\"expired\"} 1",
-            "mesh_tls_handshakes_total{direction=\"outbound\",result=\"ok\"} 1",
-            "mesh_tls_negotiated_total{direction=\"outbound\",version=\"TLSv1.3\",group=\"X25519\",cipher=\"TLS_AES_128_GCM_SHA256\"} 1",
+            "mesh_proxy_connection_ends_total{direction=\"inbound\",reason=\"policy_denied\"} 1",
+            "mesh_proxy_tls_handshakes_total{direction=\"inbound\",result=\"failed\",reason=\"expired\"} 1",
+            "mesh_proxy_tls_handshakes_total{direction=\"outbound\",result=\"ok\"} 1",
+            "mesh_proxy_tls_negotiated_total{direction=\"outbound\",version=\"TLSv1.3\",group=\"X25519\",cipher=\"TLS_AES_128_GCM_SHA256\"} 1",
         ]) Assert.Contains(line + "\n", page, StringComparison.Ordinal);
     }
 

@@ -1,0 +1,12 @@
+using Mesh.Proxy.Logging;
+
+namespace Mesh.Proxy.Connections;
+
+internal sealed partial class Acceptor
+{
+    private static class Log
+    {
+        public static void Bug(LineLog log, long connection, Exception bug) =>
+            log.Write(LogLevel.Error, 3102, "a connection ended by a fault of the proxy; others go on", ("connection", connection), ("exception", bug.ToString()));
+    }
+}

@@ -1,0 +1,58 @@
+using System.Collections.Immutable;
+using System.Net;
+using Mesh.Proxy.Connections;
+using Mesh.Proxy.Discovery;
+using Mesh.Proxy.Policy;
+using Mesh.Proxy.Settings;
+
+namespace Mesh.Proxy.Outbound;
+
+/// <summary>Where an outbound connection may go: endpoints of discovery, the address the client asked for, or nowhere and why.</summary>
+internal abstract record OutboundRoute
+{
+    private OutboundRoute() { }
+
+    /// <summary>One of these, each with the identity it must prove, if it has one.</summary>
+    internal sealed record Endpoints(ImmutableArray<Endpoint> Candidates) : OutboundRoute;
+
+    /// <summary>The original destination in plaintext: discovery says it is no meshed workload, or has never said anything.</summary>
+    internal sealed record Original(IPEndPoint Address, AbsentReason Reason) : OutboundRoute;
+
+    internal sealed record Refused(ConnectionEnd End, string Detail) : OutboundRoute;
+
+    /// <summary>A named listener: only discovery can say where its authority lives, so without an answer there is no route.</summary>
+    public static async ValueTask<OutboundRoute> ForAuthorityAsync(HostPort authority, DestinationLookup lookup, TimeSpan limit, CancellationToken ct)
+    {
+        var resolution = await lookup.Resolve(authority, limit, ct);
+        return resolution.Kind switch
+        {
+            ResolutionKind.Found => OfEndpoints(resolution),
+            ResolutionKind.NotFound => new Refused(ConnectionEnd.NoEndpoint, "no such service"),
+            _ => new Refused(ConnectionEnd.DiscoveryUnavailable, "discovery has not answered"),
+        };
+    }
+
+    /// <summary>A redirected connection. What discovery does not know, or was never able to say, goes where the client meant it to go.</summary>
+    public static async ValueTask<OutboundRoute> ForAddressAsync(IPEndPoint address, DestinationLookup lookup, TimeSpan limit, CancellationToken ct)
+    {
+        var (kind, profile, _) = await lookup.Profile(address, limit, ct);
+        if (kind == ResolutionKind.Unavailable) return new Original(address, AbsentReason.NotDiscovered);
+        if (kind == ResolutionKind.NotFound || profile is null) return new Original(address, AbsentReason.NotProvidedByDiscovery);
+        if (profile.Refused) return new Refused(ConnectionEnd.NoEndpoint, "discovery's identity for this address cannot be used");
+        if (profile.Authority is not null && HostPort.TryParse(profile.Authority, out var authority))
+        {
+            var resolution = await lookup.Resolve(authority, limit, ct);
+            return resolution.Kind switch
+            {
+                ResolutionKind.Found => OfEndpoints(resolution),
+                ResolutionKind.NotFound => new Refused(ConnectionEnd.NoEndpoint, "no such service"),
+                _ => new Original(address, AbsentReason.NotDiscovered),
+            };
+        }
+
+        return profile.Endpoint is { } endpoint ? new Endpoints([endpoint]) : new Original(address, AbsentReason.NotProvidedByDiscovery);
+    }
+
+    private static OutboundRoute OfEndpoints(Resolution resolution) =>
+        resolution.Endpoints is { Endpoints.IsEmpty: false } set ? new Endpoints(set.Endpoints) : new Refused(ConnectionEnd.NoEndpoint, "the service has no endpoints");
+}

@@ -1,0 +1,149 @@
+using System.Collections.Immutable;
+using System.Net.Sockets;
+using System.Reflection;
+using System.Security.Cryptography;
+using Mesh.Proxy.Admin;
+using Mesh.Proxy.Control;
+using Mesh.Proxy.Identity;
+using Mesh.Proxy.Logging;
+using Mesh.Proxy.Metrics;
+using Mesh.Proxy.Native;
+using Mesh.Proxy.Outbound;
+using Mesh.Proxy.Settings;
+
+namespace Mesh.Proxy;
+
+/// <summary>
+/// The life of the process: bind every listener, get an identity, serve, and at the end drain. If a part that must not end does, everything is
+/// stopped and the exit code says so: an orchestrator restarts a process, it cannot restart half of one.
+/// </summary>
+internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider time, LineLog log)
+{
+    private readonly TaskCompletionSource _loopEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _certified = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _draining;
+
+    public static string Version => typeof(ProxyProcess).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+
+    public void Announce(ImmutableArray<string> unknownKeys)
+    {
+        Log.Starting(log, Version, settings);
+        foreach (var key in unknownKeys) Log.UnknownKey(log, key);
+    }
+
+    /// <summary>Returns the exit code.</summary>
+    public async Task<int> RunAsync(StopRequest stop)
+    {
+        using var control = new ControlPlane(settings.Identity, settings.Destination, Version, time, log);
+        using var loop = new EventLoop(time, new EventLoopOptions
+        {
+            Unhandled = fault => Log.UnhandledOnLoop(log, fault),
+            AcceptTrouble = errno => Log.AcceptTrouble(log, errno),
+        });
+        AdminServer? admin = null;
+        DataPlane? plane = null;
+        try
+        {
+            var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, ct), stop.Ask);
+            admin = AdminServer.Bind(settings.AdminListen, pages, time, log);
+            var lookup = control.Directory is { } directory ? new DestinationLookup(directory.ResolveAsync, directory.ProfileAsync) : DestinationLookup.None;
+            plane = new DataPlane(loop, settings, lookup, admin.Address, time, log);
+            Log.AdminListening(log, admin.Address);
+            return await RunAsync(loop, control, admin, plane, stop);
+        }
+        catch (Exception fault) when (fault is IOException or SocketException)
+        {
+            Log.CannotBind(log, fault is SocketException ? $"Cannot listen on {settings.AdminListen}: {fault.Message}." : fault.Message);
+            return ExitCodes.Unavailable;
+        }
+        finally
+        {
+            admin?.Dispose();
+            plane?.Dispose();
+        }
+    }
+
+    private async Task<int> RunAsync(EventLoop loop, ControlPlane control, AdminServer admin, DataPlane plane, StopRequest stop)
+    {
+        using var end = new CancellationTokenSource();
+        var thread = new Thread(() => RunLoop(loop, end.Token)) { Name = "loop", IsBackground = true };
+        thread.Start();
+        control.Identity.Follow(identity => PutInForceAsync(plane, identity));
+        var controlling = control.RunAsync(end.Token);
+        var administering = admin.RunAsync(end.Token);
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var registration = stop.Orderly.Register(() => stopped.TrySetResult());
+
+        var first = await Task.WhenAny(_certified.Task, stopped.Task, _loopEnded.Task, controlling, administering);
+        var serving = first == _certified.Task ? plane.ServeAsync() : Task.CompletedTask;
+        if (first == _certified.Task)
+        {
+            Log.Serving(log, settings.Identity.Id.ToString());
+            first = await Task.WhenAny(stopped.Task, serving, _loopEnded.Task, controlling, administering);
+        }
+
+        var orderly = first == stopped.Task;
+        if (orderly) await DrainAsync(plane, stop);
+        else Log.EndedUnasked(log, Name(first, serving, controlling, administering), first.Exception?.InnerException);
+        await end.CancelAsync();
+        thread.Join();
+        await Task.WhenAll(controlling, administering).ContinueWith(_ => { }, TaskScheduler.Default);
+        return orderly ? ExitCodes.Ok : ExitCodes.Internal;
+    }
+
+    private async Task DrainAsync(DataPlane plane, StopRequest stop)
+    {
+        _draining = true;
+        Log.Draining(log, settings.ShutdownGracePeriod);
+        await plane.StopAcceptingAsync();
+        using var hurry = stop.Hurry.Register(() => _ = plane.DrainAsync(TimeSpan.Zero));
+        var cut = await plane.DrainAsync(settings.ShutdownGracePeriod);
+        Log.Drained(log, cut);
+    }
+
+    private async Task PutInForceAsync(DataPlane plane, ProxyIdentity identity)
+    {
+        try
+        {
+            await plane.UseIdentityAsync(identity.Svid, identity.Bundles);
+            _certified.TrySetResult();
+        }
+        catch (CryptographicException fault)
+        {
+            // The one before stays in force; whoever asks whether this generation is, sees the failure.
+            Log.NotInForce(log, identity.Generation, fault.Message);
+            throw;
+        }
+    }
+
+    private Readiness Readiness(ControlPlane control) =>
+        _draining ? new Readiness(false, "draining") : new Readiness(control.IsReady, control.IsReady ? "ready" : control.Sentence);
+
+    private static async ValueTask<string> MetricsAsync(ControlPlane control, DataPlane plane, CancellationToken ct)
+    {
+        var page = new PrometheusText();
+        await plane.WriteMetricsAsync(page, ct);
+        control.WriteTo(page);
+        page.Gauge("proxy_build_info", "The build that runs.");
+        page.Sample(1, ("version", Version));
+        ProcessMetrics.WriteTo(page);
+        return page.ToString();
+    }
+
+    private void RunLoop(EventLoop loop, CancellationToken end)
+    {
+        try
+        {
+            loop.Run(end);
+            _loopEnded.TrySetResult();
+        }
+        catch (Exception fault)
+        {
+            // Without its loop the process is nothing: it ends with this as the reason.
+            _loopEnded.TrySetException(fault);
+        }
+    }
+
+    private static string Name(Task ended, Task serving, Task controlling, Task administering) =>
+        ended == serving ? "the listeners" : ended == controlling ? "the control plane client" : ended == administering ? "the admin endpoint" : "the event loop";
+}
