@@ -18,10 +18,12 @@ internal static unsafe class OpenSsl
     public const int SSL_TLSEXT_ERR_OK = 0, SSL_TLSEXT_ERR_ALERT_FATAL = 2;
     public const int OPENSSL_NPN_NEGOTIATED = 1;
 
-    public const int SSL_CTRL_MODE = 33, SSL_CTRL_SET_READ_AHEAD = 41, SSL_CTRL_SET_SESS_CACHE_MODE = 44, SSL_CTRL_SET_MAX_CERT_LIST = 51, SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
+    public const int SSL_CTRL_MODE = 33, SSL_CTRL_SET_READ_AHEAD = 41, SSL_CTRL_SET_SESS_CACHE_MODE = 44, SSL_CTRL_SET_MAX_CERT_LIST = 51, SSL_CTRL_CLEAR_MODE = 78, SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
     public const int SSL_CTRL_CHAIN_CERT = 89, SSL_CTRL_SET_GROUPS_LIST = 92, SSL_CTRL_SET_MIN_PROTO_VERSION = 123, SSL_CTRL_SET_MAX_PROTO_VERSION = 124, SSL_CTRL_GET_NEGOTIATED_GROUP = 134;
-    public const nint SSL_MODE_ENABLE_PARTIAL_WRITE = 1, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 2, SSL_MODE_NO_AUTO_CHAIN = 8, SSL_MODE_RELEASE_BUFFERS = 0x10;
+    public const nint SSL_MODE_ENABLE_PARTIAL_WRITE = 1, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 2, SSL_MODE_AUTO_RETRY = 4, SSL_MODE_NO_AUTO_CHAIN = 8, SSL_MODE_RELEASE_BUFFERS = 0x10;
     public const ulong SSL_OP_NO_TICKET = 1UL << 14, SSL_OP_CIPHER_SERVER_PREFERENCE = 1UL << 22, SSL_OP_NO_RENEGOTIATION = 1UL << 30;
+
+    public const int SSL_RECEIVED_SHUTDOWN = 2;
 
     // sslerr.h: the reasons this proxy tells apart. Alerts from the peer are 1000 + the alert's number.
     public const int ERR_LIB_SSL = 20, SSL_AD_REASON_OFFSET = 1000;
@@ -63,6 +65,7 @@ internal static unsafe class OpenSsl
     [DllImport(Ssl)] public static extern int SSL_read(nint ssl, byte* buffer, int length);
     [DllImport(Ssl)] public static extern int SSL_write(nint ssl, byte* buffer, int length);
     [DllImport(Ssl)] public static extern int SSL_shutdown(nint ssl);
+    [DllImport(Ssl)] public static extern int SSL_get_shutdown(nint ssl);
     [DllImport(Ssl)] public static extern int SSL_get_error(nint ssl, int result);
     [DllImport(Ssl), SuppressGCTransition] public static extern int SSL_has_pending(nint ssl);
     [DllImport(Ssl)] public static extern nint SSL_get_servername(nint ssl, int type);

@@ -137,6 +137,8 @@ internal sealed unsafe class TlsContext : IDisposable
         OpenSsl.SSL_CTX_set_default_read_buffer_len(_handle, ReadBuffer);
         OpenSsl.SSL_CTX_ctrl(_handle, OpenSsl.SSL_CTRL_MODE,
             OpenSsl.SSL_MODE_ENABLE_PARTIAL_WRITE | OpenSsl.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | OpenSsl.SSL_MODE_NO_AUTO_CHAIN | OpenSsl.SSL_MODE_RELEASE_BUFFERS, null);
+        // A read comes back after each record that holds no data, so that they can be counted.
+        OpenSsl.SSL_CTX_ctrl(_handle, OpenSsl.SSL_CTRL_CLEAR_MODE, OpenSsl.SSL_MODE_AUTO_RETRY, null);
         fixed (byte* suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256\0"u8)
             if (OpenSsl.SSL_CTX_set_ciphersuites(_handle, suites) != 1) throw Failure("SSL_CTX_set_ciphersuites");
         SetGroups();

@@ -17,13 +17,18 @@ internal sealed unsafe partial class TlsTransport
     // Plaintext sealed into one system call.
     private const int MaxGather = NativeBuffers.BulkSize;
 
+    // Key updates and tickets in a row, without data between them. Each costs key derivations; an honest peer sends one or two.
+    private const int MaxControlRecords = 32;
+
     private nint _ssl;
     private IoStatus _readEnd;
     private IoStatus _writeFault;
     private bool _bufferedInput;
     private bool _readWantsWrite;
     private bool _blocked;
+    private bool _blockedOnOutput;
     private bool _inputEnded;
+    private int _controlRecords;
     private int _socketErrno;
     private bool _gathering;
     private NativeBuffer? _sealed;
@@ -75,8 +80,6 @@ internal sealed unsafe partial class TlsTransport
         return Step.Failed;
     }
 
-    private bool _blockedOnOutput;
-
     private (TlsHandshakeFailure Failure, string Detail) ExplainHandshake(int sslError)
     {
         if (Verdict is { IsValid: false } || VerifierFault is not null) return (TlsHandshakeFailure.CertificateRejected, "");
@@ -111,14 +114,16 @@ internal sealed unsafe partial class TlsTransport
                 int count = OpenSsl.SSL_read(_ssl, start + total, buffer.Length - total);
                 if (count <= 0)
                 {
+                    IoStatus status = ExplainRead(out bool again);
+                    if (again) continue;
                     _bufferedInput = false;
-                    IoStatus status = ExplainRead(count);
                     if (status != IoStatus.WouldBlock) _readEnd = status;
                     if (total == 0) return new IoResult(0, status, _socketErrno);
                     break;
                 }
 
                 total += count;
+                _controlRecords = 0;
                 bool buffered = OpenSsl.SSL_has_pending(_ssl) != 0;
                 if (total == buffer.Length || (!buffered && !_socket.Readable && !_socket.HungUp))
                 {
@@ -188,8 +193,9 @@ internal sealed unsafe partial class TlsTransport
         _blocked = _blockedOnOutput = false;
     }
 
-    private IoStatus ExplainRead(int result)
+    private IoStatus ExplainRead(out bool again)
     {
+        again = false;
         // Asked first, since it needs no error queue: an error that somebody else left there must not end a healthy connection.
         if (_blocked)
         {
@@ -197,14 +203,25 @@ internal sealed unsafe partial class TlsTransport
             return IoStatus.WouldBlock;
         }
 
-        int error = OpenSsl.SSL_get_error(_ssl, result);
-        IoStatus status = IoStatus.TlsViolation;
-        if (error == OpenSsl.SSL_ERROR_ZERO_RETURN) status = IoStatus.End;
-        else if (_socketErrno != 0) status = IoResult.Classify(_socketErrno);
+        // SSL_get_error would take any error in this thread's queue for this connection's, also one that other code left there. What libssl itself
+        // says last, together with the shutdown state, does not have that fault.
+        int reason = Reason();
+        IoStatus status;
+        if (_socketErrno != 0) status = IoResult.Classify(_socketErrno);
         else if (_inputEnded) status = IoStatus.Truncated;
-        else if (error == OpenSsl.SSL_ERROR_SSL && TakeAlert(Reason())) status = IoStatus.TlsAlert;
+        else if (TakeAlert(reason)) status = IoStatus.TlsAlert;
+        else if ((OpenSsl.SSL_get_shutdown(_ssl) & OpenSsl.SSL_RECEIVED_SHUTDOWN) != 0) status = IoStatus.End;
+        else if (reason == 0 && ++_controlRecords <= MaxControlRecords)
+        {
+            // Nothing is wrong and input is not lacking: a record that was not data.
+            again = true;
+            status = IoStatus.Ok;
+        }
+        else status = IoStatus.TlsViolation;
+
         OpenSsl.ERR_clear_error();
-        if (status != IoStatus.End && _writeFault == IoStatus.Ok && error == OpenSsl.SSL_ERROR_SSL) _writeFault = status;
+        // After a fatal error of the protocol nothing may be written any more; the end of input and close_notify leave our direction open.
+        if (_writeFault == IoStatus.Ok && status is (IoStatus.TlsViolation or IoStatus.TlsAlert)) _writeFault = status;
         return status;
     }
 

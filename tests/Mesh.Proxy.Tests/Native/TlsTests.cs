@@ -358,4 +358,132 @@ public sealed class TlsTests
         });
         Assert.Throws<ObjectDisposedException>(() => parties.Server.CreateConnection());
     }
+
+    [Fact]
+    public async Task Failing_handshakes_beside_it_do_not_disturb_a_warm_connection()
+    {
+        using var loop = new LoopThread();
+        using var parties = new TlsParties();
+        using var strangers = new TlsParties();
+        await loop.On(async () =>
+        {
+            (TlsTransport client, TlsTransport server) = await parties.ConnectAsync(loop.Loop);
+            using (client)
+            using (server)
+            {
+                Task failing = FailAsync();
+                byte[] data = new byte[100];
+                while (!failing.IsCompleted)
+                {
+                    // An error left in the thread's queue by anybody: a read that finds nothing must not take it for its own.
+                    LeaveErrorBehind();
+                    Assert.Equal(IoStatus.WouldBlock, server.Read(data).Status);
+                    Assert.Equal(IoStatus.Ok, await client.WriteAllAsync(data));
+                    Assert.Equal(data, await TcpTests.ReadExactlyAsync(server, data.Length));
+                    await loop.Loop.YieldAsync();
+                }
+
+                await failing;
+                LeaveErrorBehind();
+                Assert.Equal(IoStatus.Ok, await client.ShutdownWriteAsync());
+                Assert.Equal(IoStatus.End, (await TcpTests.ReadToEndAsync(server)).End);
+            }
+        });
+
+        async Task FailAsync()
+        {
+            for (int i = 0; i < 30; i++)
+            {
+                (TlsHandshakeResult a, TlsHandshakeResult b) = await parties.HandshakeAsync(loop.Loop, serverVerifies: strangers.Verify);
+                a.Transport?.Dispose();
+                Assert.Equal(TlsHandshakeFailure.CertificateRejected, b.Failure);
+                (TcpTransport tcp, TcpTransport server) = await TcpTests.PairAsync(loop.Loop);
+                await tcp.WriteAllAsync("no TLS at all, but long enough"u8.ToArray());
+                Assert.Equal(TlsHandshakeFailure.NotTls, (await TlsTransport.AcceptAsync(server, parties.Server, parties.Verify, LoopThread.Limit)).Failure);
+                tcp.Dispose();
+            }
+        }
+
+        static unsafe void LeaveErrorBehind()
+        {
+            byte junk = 0x30;
+            byte* position = &junk;
+            Assert.Equal(0, OpenSsl.d2i_X509(null, &position, 1));
+            Assert.NotEqual(0UL, OpenSsl.ERR_peek_last_error());
+        }
+    }
+
+    [Fact]
+    public async Task A_record_that_was_altered_on_the_way_ends_the_connection_and_no_byte_of_it_is_delivered()
+    {
+        using var loop = new LoopThread();
+        using var parties = new TlsParties();
+        await loop.On(async () =>
+        {
+            // client == relay == server, where the relay flips one bit of what follows the handshake.
+            (TcpTransport clientTcp, TcpTransport relayIn) = await TcpTests.PairAsync(loop.Loop);
+            (TcpTransport relayOut, TcpTransport serverTcp) = await TcpTests.PairAsync(loop.Loop);
+            bool tamper = false;
+            Task there = RelayAsync(relayIn, relayOut, () => tamper), back = RelayAsync(relayOut, relayIn, () => false);
+            ValueTask<TlsHandshakeResult> accept = TlsTransport.AcceptAsync(serverTcp, parties.Server, parties.Verify, LoopThread.Limit);
+            using TlsTransport client = (await TlsTransport.ConnectAsync(clientTcp, parties.Client, "x", parties.Verify, LoopThread.Limit)).Transport!;
+            using TlsTransport server = (await accept).Transport!;
+            await client.WriteAllAsync("whole"u8.ToArray());
+            Assert.Equal("whole"u8.ToArray(), await TcpTests.ReadExactlyAsync(server, 5));
+            tamper = true;
+            await client.WriteAllAsync("altered"u8.ToArray());
+            (byte[] bytes, IoStatus end) = await TcpTests.ReadToEndAsync(server);
+            Assert.Empty(bytes);
+            Assert.Equal(IoStatus.TlsViolation, end);
+            Assert.Equal(IoStatus.TlsViolation, server.Write("more"u8).Status);
+            Assert.Equal(IoStatus.TlsAlert, (await TcpTests.ReadToEndAsync(client)).End);
+            Assert.Equal((byte)20, client.PeerAlert);
+            relayIn.Dispose();
+            relayOut.Dispose();
+            await there;
+            await back;
+        });
+
+        static async Task RelayAsync(TcpTransport from, TcpTransport to, Func<bool> tamper)
+        {
+            byte[] buffer = new byte[20_000];
+            while (await from.ReadableAsync() == IoStatus.Ok)
+            {
+                IoResult read = from.Read(buffer);
+                if (read.Status == IoStatus.WouldBlock) continue;
+                if (read.Status != IoStatus.Ok) return;
+                if (tamper()) buffer[read.Bytes / 2] ^= 1;
+                await to.WriteAllAsync(buffer.AsMemory(0, read.Bytes));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Random_bytes_instead_of_a_hello_end_in_a_failure_of_their_own_connection()
+    {
+        using var loop = new LoopThread();
+        using var parties = new TlsParties();
+        await loop.On(async () =>
+        {
+            var random = new Random(7);
+            for (int i = 0; i < 300; i++)
+            {
+                byte[] junk = new byte[random.Next(1, 2000)];
+                random.NextBytes(junk);
+                // Half of them look like the start of a handshake record.
+                if (i % 2 == 0 && junk.Length > 10) new byte[] { 0x16, 3, 1, 0, (byte)Math.Min(255, junk.Length - 5), 1, 0, 0 }.CopyTo(junk, 0);
+                (TcpTransport client, TcpTransport server) = await TcpTests.PairAsync(loop.Loop);
+                await client.WriteAllAsync(junk);
+                await client.ShutdownWriteAsync();
+                TlsHandshakeResult result = await TlsTransport.AcceptAsync(server, parties.Server, parties.Verify, LoopThread.Limit);
+                Assert.NotEqual(TlsHandshakeFailure.None, result.Failure);
+                Assert.NotEqual(TlsHandshakeFailure.Timeout, result.Failure);
+                client.Dispose();
+            }
+
+            (TlsTransport a, TlsTransport b) = await parties.ConnectAsync(loop.Loop);
+            a.Dispose();
+            b.Dispose();
+        });
+    }
 }
