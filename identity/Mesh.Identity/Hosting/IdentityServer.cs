@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Net;
 using System.Text.Json;
+using Grpc.HealthCheck;
 using Mesh.Identity.Bundles;
 using Mesh.Identity.Issuance;
 using Mesh.Identity.Metrics;
@@ -30,6 +31,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
     private readonly CancellationTokenSource _life = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CallsUnderWay _calls = new();
+    private readonly HealthServiceImpl _health = new();
     private readonly List<Task> _background = [];
     private readonly AnchorSource _anchors;
     private readonly IssuerSource _issuers;
@@ -97,6 +99,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
     public async Task<int> StopAsync()
     {
         await _stopping.CancelAsync();
+        _health.Shutdown();
         using var deadline = new CancellationTokenSource(_settings.DrainTimeout, _time);
         var cut = 0;
         await using (deadline.Token.Register(() => cut = _calls.Count)) await _grpc!.StopAsync(deadline.Token);
@@ -128,7 +131,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         _issuers.Changed += _ => Own.IssuerChanged();
         Publish(_anchors.Current.Bundle);
         Own.RenewIfDue();
-        _background.AddRange([_anchors.RunAsync(_life.Token), _issuers.RunAsync(_life.Token), _tokens.Validator.RunAsync(_life.Token), Own.RunAsync(_life.Token)]);
+        _background.AddRange([_anchors.RunAsync(_life.Token), _issuers.RunAsync(_life.Token), _tokens.Validator.RunAsync(_life.Token), Own.RunAsync(_life.Token), new HealthReport(Readiness, _health, _time).RunAsync(_life.Token)]);
     }
 
     private void Publish(TrustBundle? bundle)
@@ -170,6 +173,8 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         var certification = new Certification(_tokens.Validator, Issuer, _settings.TrustDomain, Names, Metrics, _time);
         app.MapGrpcService(new CertifyEndpoint(certification, _calls, _settings.MaxPendingCertify, Metrics, _time, _logs.CreateLogger<CertifyEndpoint>()));
         app.MapGrpcService(new TrustEndpoint(Feed, Streams, Metrics, _time, _logs.CreateLogger<TrustEndpoint>(), _stopping.Token));
+        app.MapGrpcService(_health);
+        app.MapGrpcReflectionService();
     }
 
     private async Task<Exception> FirstFailureAsync()

@@ -54,4 +54,15 @@ public sealed class AdminPagesTests
         if (what == "tokens") File.WriteAllBytes(identity.JwksFile, jwks);
         await identity.UntilReadyAsync();
     }
+
+    [Fact]
+    public async Task Grpc_health_follows_readiness()
+    {
+        await using var identity = await RunningIdentity.StartAsync();
+        var client = new Grpc.Health.V1.Health.HealthClient(identity.Channel());
+        var asked = new Grpc.Health.V1.HealthCheckRequest { Service = "io.linkerd.proxy.identity.Identity" };
+        await Eventually.True(() => client.CheckAsync(asked).ResponseAsync.Result.Status == Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.Serving, "serving");
+        identity.Time.Shift = TimeSpan.FromDays(400 * 11);
+        await Eventually.True(() => client.CheckAsync(asked).ResponseAsync.Result.Status == Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.NotServing, "not serving");
+    }
 }

@@ -5,6 +5,7 @@ internal static class Program
 {
     private static readonly Dictionary<string, Func<string[], Task<Report>>> Benchmarks = new()
     {
+        ["certify"] = Certify.CertifyBenchmark.RunAsync,
         ["issue"] = Issue.IssueBenchmark.RunAsync,
         ["tcp"] = Tcp.TcpBenchmark.RunAsync,
     };
