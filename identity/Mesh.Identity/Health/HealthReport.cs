@@ -1,5 +1,4 @@
 using Grpc.HealthCheck;
-using Mesh.Hosting;
 using static Grpc.Health.V1.HealthCheckResponse.Types;
 
 namespace Mesh.Identity.Health;

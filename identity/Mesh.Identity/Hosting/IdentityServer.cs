@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using Grpc.HealthCheck;
 using Mesh.Identity.Bundles;
+using Mesh.Identity.Health;
 using Mesh.Identity.Issuance;
 using Mesh.Identity.Metrics;
 using Mesh.Identity.Settings;
@@ -131,7 +132,8 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         _issuers.Changed += _ => Own.IssuerChanged();
         Publish(_anchors.Current.Bundle);
         Own.RenewIfDue();
-        _background.AddRange([_anchors.RunAsync(_life.Token), _issuers.RunAsync(_life.Token), _tokens.Validator.RunAsync(_life.Token), Own.RunAsync(_life.Token), new HealthReport(Readiness, _health, _time).RunAsync(_life.Token)]);
+        _background.AddRange(
+            [_anchors.RunAsync(_life.Token), _issuers.RunAsync(_life.Token), _tokens.Validator.RunAsync(_life.Token), Own.RunAsync(_life.Token), new HealthReport(Readiness, _health, _time).RunAsync(_life.Token)]);
     }
 
     private void Publish(TrustBundle? bundle)

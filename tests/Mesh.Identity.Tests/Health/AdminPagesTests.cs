@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Grpc.Health.V1;
 
 namespace Mesh.Identity.Tests.Health;
 
@@ -59,10 +60,10 @@ public sealed class AdminPagesTests
     public async Task Grpc_health_follows_readiness()
     {
         await using var identity = await RunningIdentity.StartAsync();
-        var client = new Grpc.Health.V1.Health.HealthClient(identity.Channel());
-        var asked = new Grpc.Health.V1.HealthCheckRequest { Service = "io.linkerd.proxy.identity.Identity" };
-        await Eventually.True(() => client.CheckAsync(asked).ResponseAsync.Result.Status == Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.Serving, "serving");
+        var client = new global::Grpc.Health.V1.Health.HealthClient(identity.Channel());
+        var asked = new HealthCheckRequest { Service = "io.linkerd.proxy.identity.Identity" };
+        await Eventually.True(() => client.CheckAsync(asked).ResponseAsync.Result.Status == HealthCheckResponse.Types.ServingStatus.Serving, "serving");
         identity.Time.Shift = TimeSpan.FromDays(400 * 11);
-        await Eventually.True(() => client.CheckAsync(asked).ResponseAsync.Result.Status == Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.NotServing, "not serving");
+        await Eventually.True(() => client.CheckAsync(asked).ResponseAsync.Result.Status == HealthCheckResponse.Types.ServingStatus.NotServing, "not serving");
     }
 }
