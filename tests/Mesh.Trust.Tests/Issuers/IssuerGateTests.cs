@@ -311,6 +311,18 @@ public sealed class IssuerGateTests
     }
 
     [Fact]
+    public void A_chain_longer_than_proxies_follow_is_found_by_the_trial()
+    {
+        var chain = new List<TestAuthority> { Root().CreateIntermediate() };
+        while (chain.Count < 8) chain.Add(chain[^1].CreateIntermediate());
+        Accepted(Examine(chain[^1], chain[^1].Intermediates));
+        chain.Add(chain[^1].CreateIntermediate());
+        Refused(IssuerFault.TrialRefused, Examine(chain[^1], chain[^1].Intermediates));
+        chain.Add(chain[^1].CreateIntermediate());
+        Refused(IssuerFault.ChainBroken, Examine(chain[^1], chain[^1].Intermediates));
+    }
+
+    [Fact]
     public void Without_anchors_nothing_is_judged()
     {
         var issuer = Root().CreateIntermediate();

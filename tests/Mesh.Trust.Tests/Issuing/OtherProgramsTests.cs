@@ -15,7 +15,7 @@ public sealed class OtherProgramsTests
     /// </summary>
     private const string WebSources = "Apple,CABF_BR,CABF_EV,CABF_SMIME_BR,ETSI_ESI,Mozilla";
 
-    public static TheoryData<KeyAlgorithm> Algorithms => new(KeyAlgorithm.EcP256, KeyAlgorithm.EcP384, KeyAlgorithm.Rsa2048, KeyAlgorithm.Rsa4096);
+    public static TheoryData<KeyAlgorithm> Algorithms => new(KeyAlgorithm.EcP256, KeyAlgorithm.EcP384, KeyAlgorithm.Rsa2048);
 
     [Theory]
     [MemberData(nameof(Algorithms))]

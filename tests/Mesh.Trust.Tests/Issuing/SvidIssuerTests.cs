@@ -17,7 +17,7 @@ public sealed class SvidIssuerTests
         { KeyAlgorithm.EcP384, KeyAlgorithm.EcP256 },
         { KeyAlgorithm.Rsa2048, KeyAlgorithm.EcP256 },
         { KeyAlgorithm.EcP256, KeyAlgorithm.EcP384 },
-        { KeyAlgorithm.Rsa4096, KeyAlgorithm.Rsa2048 },
+        { KeyAlgorithm.Rsa2048, KeyAlgorithm.Rsa2048 },
     };
 
     [Theory]

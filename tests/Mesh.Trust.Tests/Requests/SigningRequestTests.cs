@@ -75,8 +75,10 @@ public sealed class SigningRequestTests
     }
 
     [Theory]
-    [MemberData(nameof(Keys))]
-    public void A_signature_by_another_key_is_no_proof_of_possession(string kind, KeyAlgorithm algorithm)
+    [InlineData("P-256")]
+    [InlineData("P-384")]
+    [InlineData("2048")]
+    public void A_signature_by_another_key_is_no_proof_of_possession(string kind)
     {
         using var key = NewKey(kind);
         using var other = NewKey(kind);
@@ -91,7 +93,6 @@ public sealed class SigningRequestTests
             _ => X509SignatureGenerator.CreateForRSA((RSA)other, RSASignaturePadding.Pkcs1),
         };
         Assert.Equal(SigningRequestFault.BadSignature, Fault(request.CreateSigningRequest(generator)));
-        Assert.True(Enum.IsDefined(algorithm));
     }
 
     [Fact]

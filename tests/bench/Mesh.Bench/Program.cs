@@ -21,6 +21,7 @@ internal static class Program
         var report = await run(args[1..]);
         Console.WriteLine(report.Table());
         Console.WriteLine(report.Json());
+        if (Array.IndexOf(args, "--json") is > 0 and var at && at + 1 < args.Length) await File.WriteAllTextAsync(args[at + 1], report.Json() + "\n");
         return 0;
     }
 }

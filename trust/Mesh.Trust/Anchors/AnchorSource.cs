@@ -8,9 +8,9 @@ namespace Mesh.Trust.Anchors;
 /// The trust anchors of our trust domain, from a file that somebody else keeps (a ConfigMap, trust-manager, `mesh trust`): PEM or a
 /// SPIFFE bundle in JSON. Watched and polled; a bad content leaves the last good one in force.
 ///
-/// Sequences grow with each change of content and do not go backwards over a restart, without anything stored: a sequence is the time
-/// the file was written in Unix milliseconds, or one more than the last where that is not later. A SPIFFE bundle's own spiffe_sequence
-/// counts in its place when it is larger.
+/// Sequences grow with each change of content and, without anything stored, do not go back over a restart: a sequence is the time the
+/// file was written in Unix milliseconds, or one more than the last where that is not later (a file put there with an old date, which
+/// is the one case that a restart forgets). A SPIFFE bundle's own spiffe_sequence counts in its place when it is larger.
 /// </summary>
 public sealed partial class AnchorSource : ITrustBundleSource, IDisposable
 {
