@@ -28,6 +28,7 @@ internal sealed partial class ControlPlane : IDisposable
     private readonly LineLog _log;
     private readonly string _anchorsFile;
     private string? _fileFault;
+    private volatile bool _servedOnce;
 
     /// <param name="identity">Who we are and who certifies us.</param>
     /// <param name="destination">Who knows the endpoints; null for a proxy that only receives.</param>
@@ -80,7 +81,15 @@ internal sealed partial class ControlPlane : IDisposable
     public ServiceDirectory? Directory { get; }
 
     /// <summary>Whether a valid certificate is in force wherever it must be. False again when it has expired.</summary>
-    public bool IsReady => Identity.Usable is not null && Identity.Published!.InForce.IsCompletedSuccessfully;
+    public bool IsReady
+    {
+        get
+        {
+            // Later generations replace one that is in force, and need not be waited for.
+            if (!_servedOnce && Identity.Published is { InForce.IsCompletedSuccessfully: true }) _servedOnce = true;
+            return _servedOnce && Identity.Usable is not null;
+        }
+    }
 
     /// <summary>Why <see cref="IsReady"/> is false, or until when it is true, for the readiness answer.</summary>
     public string Sentence
