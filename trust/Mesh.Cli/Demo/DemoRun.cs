@@ -44,13 +44,14 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
 
     private async Task RunInAsync(string directory, CancellationToken interrupted)
     {
-        Say("making a throw-away certificate authority and a token issuer; starting identity and destination");
-        await using var mesh = await EmbeddedMesh.StartAsync(directory, TrustDomain.Parse("demo.mesh"), Lifetime, time, interrupted);
         IPEndPoint web = EmbeddedMesh.FreeAddress(), inbound = EmbeddedMesh.FreeAddress(), port = EmbeddedMesh.FreeAddress(), local = EmbeddedMesh.FreeAddress();
         await using var wire = new WireTap(inbound, Encoding.ASCII.GetBytes(_secret), "GET / HTTP/1.1"u8.ToArray(), "HTTP/1.1 200"u8.ToArray());
         // The same search where the client speaks to its own proxy: it must find there what it must not find on the wire, or it proves nothing.
         await using var control = new WireTap(local, Encoding.ASCII.GetBytes(_secret), "GET / HTTP/1.1"u8.ToArray(), "HTTP/1.1 200"u8.ToArray());
 
+        // The taps outlive the mesh: a wire does not go away before the programs at its ends.
+        Say("making a throw-away certificate authority and a token issuer; starting identity and destination");
+        await using var mesh = await EmbeddedMesh.StartAsync(directory, TrustDomain.Parse("demo.mesh"), Lifetime, time, interrupted);
         Say("starting a web server and a client, each behind a proxy of its own");
         await mesh.StartWorkloadAsync("web", ["serve", web.ToString(), "--secret", _secret], null, interrupted);
         var webProxy = await mesh.StartProxyAsync(
@@ -255,6 +256,7 @@ internal sealed class DemoFacts
     {
         requests = _requests,
         failed = _failed,
+        lastFailure = _why,
         requestsPerSecond = Math.Round(PerSecond, 1),
         clientId = ClientId,
         serverId = ServerId,
