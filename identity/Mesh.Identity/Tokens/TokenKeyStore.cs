@@ -12,6 +12,7 @@ public sealed partial class TokenKeyStore
     private static readonly TimeSpan PauseBetweenDemands = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(60);
 
     private readonly TokenKeySource _source;
@@ -139,6 +140,8 @@ public sealed partial class TokenKeyStore
 
             var left = _time.GetElapsedTime(_time.GetTimestamp(), until);
             if (left <= TimeSpan.Zero) return;
+            // Delays count whole milliseconds; a rest below one would be slept as none, and this loop would spin.
+            if (left < ShortestSleep) left = ShortestSleep;
             await _wake.WaitAsync(left, _time, ct);
         }
     }
