@@ -1,3 +1,5 @@
+using Mesh.Spiffe.Files;
+
 namespace Mesh.Identity.Tokens;
 
 /// <summary>A JWKS in a file: embedded mode, and clusters whose keys another program puts in place. Watched, and polled because watches get lost.</summary>
@@ -20,5 +22,13 @@ public sealed class JwksFile : TokenKeySource
         }
     }
 
-    internal override IDisposable? Watch(Action changed) => FileWatch.TryStart(_path, changed);
+    internal override async Task WatchAsync(Action changed, TimeProvider time, CancellationToken ct)
+    {
+        using var watch = new DirectoryWatch(Path.GetDirectoryName(_path)!, RefreshInterval, time);
+        while (true)
+        {
+            await watch.WaitAsync(ct);
+            changed();
+        }
+    }
 }

@@ -15,6 +15,6 @@ public abstract class TokenKeySource
     /// <exception cref="TokenKeysException">It cannot be read.</exception>
     internal abstract Task<ReadOnlyMemory<byte>> ReadAsync(CancellationToken ct);
 
-    /// <summary>Calls back when the source itself reports a change; null where only reading again can tell.</summary>
-    internal virtual IDisposable? Watch(Action changed) => null;
+    /// <summary>Calls back when the source itself reports a change, until cancelled; returns at once where only reading again can tell.</summary>
+    internal virtual Task WatchAsync(Action changed, TimeProvider time, CancellationToken ct) => Task.CompletedTask;
 }

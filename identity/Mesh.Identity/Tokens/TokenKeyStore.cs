@@ -82,7 +82,7 @@ public sealed partial class TokenKeyStore
     /// <summary>Keeps the keys fresh until <paramref name="ct"/> is cancelled; returns normally then.</summary>
     public async Task RunAsync(CancellationToken ct)
     {
-        using var watch = _source.Watch(SourceChanged);
+        var watching = _source.WatchAsync(SourceChanged, _time, ct);
         var failures = 0;
         try
         {
@@ -105,6 +105,8 @@ public sealed partial class TokenKeyStore
         {
             TakeDemand()?.TrySetResult();
         }
+
+        await watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void SourceChanged()

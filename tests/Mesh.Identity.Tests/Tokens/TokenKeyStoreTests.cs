@@ -48,12 +48,12 @@ public sealed class TokenKeyStoreTests : IAsyncLifetime
         Assert.True((await JudgeAsync(validator, _first)).IsValid);
 
         TokenIssuer.WriteJwks(path, _first, _second);
-        await Until(() => store.Current?.Count == 2);
+        await AdvanceUntil(() => store.Current?.Count == 2);
         Assert.True((await JudgeAsync(validator, _second)).IsValid);
         Assert.True((await JudgeAsync(validator, _first)).IsValid);
 
         TokenIssuer.WriteJwks(path, _second);
-        await Until(() => store.Current?.Count == 1);
+        await AdvanceUntil(() => store.Current?.Count == 1);
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(TokenFault.UnknownKey, (await JudgeAsync(validator, _first)).Fault);
     }
@@ -71,7 +71,7 @@ public sealed class TokenKeyStoreTests : IAsyncLifetime
         await Until(() => store.Current?.Count == 1);
         File.CreateSymbolicLink(_directory.File("..data_tmp"), "..2");
         Assert.Equal(0, Rename(_directory.File("..data_tmp"), _directory.File("..data")));
-        await Until(() => store.Current?.Count == 2);
+        await AdvanceUntil(() => store.Current?.Count == 2);
     }
 
     [Fact]
@@ -104,13 +104,13 @@ public sealed class TokenKeyStoreTests : IAsyncLifetime
         var (store, validator) = Start(new JwksFile(path));
         await Until(() => store.NotReadyReason is null);
         _directory.Write("jwks.json", bad);
-        await Until(() => store.FailedReads > 0);
+        await AdvanceUntil(() => store.FailedReads > 0);
         Assert.True((await JudgeAsync(validator, _first)).IsValid);
         Assert.Null(store.NotReadyReason);
         Assert.True(_log.Count(1502) > 0);
 
         TokenIssuer.WriteJwks(path, _second);
-        await Until(() => store.Current!.KeyIds.Contains(_second.KeyId));
+        await AdvanceUntil(() => store.Current!.KeyIds.Contains(_second.KeyId));
     }
 
     [Fact]
