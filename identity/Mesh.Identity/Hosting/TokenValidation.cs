@@ -1,5 +1,6 @@
 using Mesh.Identity.Settings;
 using Mesh.Identity.Tokens;
+using Mesh.Kubernetes;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Identity.Hosting;
@@ -7,9 +8,9 @@ namespace Mesh.Identity.Hosting;
 /// <summary>The validator that the settings ask for, and what has to be released with it.</summary>
 internal sealed class TokenValidation : IDisposable
 {
-    private readonly IDisposable? _keyServer;
+    private readonly IDisposable? _server;
 
-    private TokenValidation(ITokenValidator validator, IDisposable? keyServer) => (Validator, _keyServer) = (validator, keyServer);
+    private TokenValidation(ITokenValidator validator, IDisposable? server) => (Validator, _server) = (validator, server);
 
     public ITokenValidator Validator { get; }
 
@@ -25,6 +26,9 @@ internal sealed class TokenValidation : IDisposable
             case TokenSource.OidcDiscovery oidc:
                 var provider = new KeyServer(oidc.Address, oidc.AuthoritiesFile, oidc.BearerTokenFile);
                 return Local(new OidcDiscovery(provider, oidc.Issuer), oidc.Issuer, provider);
+            case TokenSource.TokenReview review:
+                var reviews = new TokenReviewValidator(new KubernetesClient(review.ApiServer, time), settings.TokenAudience, time, logs.CreateLogger<TokenReviewValidator>()) { RequirePod = settings.TokenRequirePod };
+                return new TokenValidation(reviews, reviews);
             default:
                 throw new NotSupportedException($"Token validation by {settings.Tokens.GetType().Name} is not built in.");
         }
@@ -37,5 +41,5 @@ internal sealed class TokenValidation : IDisposable
         }
     }
 
-    public void Dispose() => _keyServer?.Dispose();
+    public void Dispose() => _server?.Dispose();
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using Mesh.Kubernetes.Configuration;
 using Mesh.Spiffe;
 using Mesh.Trust.Issuers;
 using Microsoft.Extensions.Logging;
@@ -87,7 +88,7 @@ internal sealed record IdentitySettings
         // 24 h is Linkerd's default; below 60 s a renewal has no room for one retry.
         var lifetime = read.Duration("LIFETIME", TimeSpan.FromHours(24), TimeSpan.FromSeconds(60), TimeSpan.FromDays(7));
         var skew = read.Duration("CLOCK_SKEW", TimeSpan.FromSeconds(20), TimeSpan.Zero, TimeSpan.FromMinutes(5));
-        var tokens = ReadTokenSource(read);
+        var tokens = ReadTokenSource(read, environment);
         var audience = read.Text("TOKEN_AUDIENCE") ?? "identity.l5d.io";
         var requirePod = read.Switch("TOKEN_REQUIRE_POD", false);
         var maxConnections = read.Count("MAX_CONNECTIONS", 30_000, 1, 1_000_000);
@@ -165,7 +166,7 @@ internal sealed record IdentitySettings
         return null;
     }
 
-    private static TokenSource? ReadTokenSource(SettingsReader read)
+    private static TokenSource? ReadTokenSource(SettingsReader read, IReadOnlyDictionary<string, string> environment)
     {
         var mode = read.Required("TOKEN_VALIDATION", "one of jwks-file, jwks-url, oidc, token-review");
         var file = read.Text("TOKEN_JWKS_FILE");
@@ -190,10 +191,23 @@ internal sealed record IdentitySettings
                 if (issuer is null) read.Fault("TOKEN_ISSUER", "is required with oidc: the URL of the OpenID Connect issuer");
                 return read.KeyUrl("TOKEN_ISSUER") is { } oidc ? new TokenSource.OidcDiscovery(oidc, issuer!, authorities, bearer) : null;
             case "token-review":
-                return new TokenSource.TokenReview(kubeconfig);
+                return ReadApiServer(read, kubeconfig, environment);
             default:
                 read.Fault("TOKEN_VALIDATION", "must be one of jwks-file, jwks-url, oidc, token-review");
                 return null;
+        }
+    }
+
+    private static TokenSource.TokenReview? ReadApiServer(SettingsReader read, string? kubeconfig, IReadOnlyDictionary<string, string> environment)
+    {
+        try
+        {
+            return new TokenSource.TokenReview(KubernetesConfiguration.Find(kubeconfig, environment.GetValueOrDefault));
+        }
+        catch (KubernetesConfigurationException unusable)
+        {
+            read.Fault("KUBECONFIG", $"no way to the API server: {unusable.Message}");
+            return null;
         }
     }
 }

@@ -1,3 +1,5 @@
+using Mesh.Kubernetes.Configuration;
+
 namespace Mesh.Identity.Settings;
 
 /// <summary>Where the proof for ServiceAccount tokens comes from. <c>Issuer</c> is the iss claim to expect, character for character.</summary>
@@ -16,6 +18,6 @@ internal abstract record TokenSource
     /// <summary>An OpenID Connect issuer: its discovery document names the JWKS. The files are as in <see cref="JwksUrl"/>.</summary>
     public sealed record OidcDiscovery(Uri Address, string Issuer, string? AuthoritiesFile, string? BearerTokenFile) : TokenSource;
 
-    /// <summary>The Kubernetes API server is asked about every token. Without a kubeconfig, the pod's own credentials are used.</summary>
-    public sealed record TokenReview(string? Kubeconfig) : TokenSource;
+    /// <summary>The Kubernetes API server is asked about every token. As a kubeconfig or the pod's own credentials say.</summary>
+    public sealed record TokenReview(KubernetesConfiguration ApiServer) : TokenSource;
 }

@@ -2,7 +2,7 @@ namespace Mesh.Identity.Tokens;
 
 /// <summary>
 /// Decides whose ServiceAccount token was presented. Two ways exist: against the issuer's published keys
-/// (<see cref="JwksTokenValidator"/>) and by asking the API server (TokenReviewValidator).
+/// (<see cref="JwksTokenValidator"/>) and by asking the API server (<see cref="TokenReviewValidator"/>).
 /// </summary>
 public interface ITokenValidator
 {

@@ -4,7 +4,7 @@ namespace Mesh.Identity.Tokens;
 
 /// <summary>
 /// Judges ServiceAccount tokens by signature and claims, without asking anyone: as fast as one signature check, and as available as this process.
-/// What it cannot see is a pod or account that was deleted before its token ends; TokenReviewValidator can.
+/// What it cannot see is a pod or account that was deleted before its token ends; <see cref="TokenReviewValidator"/> can.
 /// </summary>
 public sealed class JwksTokenValidator : ITokenValidator
 {

@@ -1,5 +1,6 @@
 using System.Net;
 using Mesh.Identity.Settings;
+using Mesh.Testing;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Identity.Tests.Settings;
@@ -11,7 +12,8 @@ public sealed class IdentitySettingsTests
         ["MESH_IDENTITY_TRUST_DOMAIN"] = "cluster.local",
         ["MESH_IDENTITY_ISSUER_DIR"] = "/issuer",
         ["MESH_IDENTITY_ANCHORS_FILE"] = "/anchors/ca-bundle.crt",
-        ["MESH_IDENTITY_TOKEN_VALIDATION"] = "token-review",
+        ["MESH_IDENTITY_TOKEN_VALIDATION"] = "oidc",
+        ["MESH_IDENTITY_TOKEN_ISSUER"] = "https://issuer.example",
     };
 
     private static Dictionary<string, string> With(string key, string value) => new(Minimal()) { [key] = value };
@@ -28,7 +30,7 @@ public sealed class IdentitySettingsTests
         Assert.Equal(TimeSpan.FromHours(24), settings.Lifetime);
         Assert.Equal(TimeSpan.FromSeconds(20), settings.ClockSkew);
         Assert.Equal("identity.l5d.io", settings.TokenAudience);
-        Assert.Equal(new TokenSource.TokenReview(null), settings.Tokens);
+        Assert.Equal("https://issuer.example", Assert.IsType<TokenSource.OidcDiscovery>(settings.Tokens).Issuer);
         Assert.Equal(LogLevel.Information, settings.LogLevel);
         Assert.Equal(LogFormat.Json, settings.LogFormat);
     }
@@ -83,10 +85,27 @@ public sealed class IdentitySettingsTests
     [InlineData("jwks-file", "TOKEN_JWKS_FILE TOKEN_ISSUER")]
     [InlineData("jwks-url", "TOKEN_JWKS_URL TOKEN_ISSUER")]
     [InlineData("oidc", "TOKEN_ISSUER")]
+    [InlineData("token-review", "KUBECONFIG")]
     public void Each_way_of_token_validation_names_what_it_needs(string mode, string keys)
     {
-        Assert.False(IdentitySettings.TryRead(With("MESH_IDENTITY_TOKEN_VALIDATION", mode), out _, out var faults));
+        var environment = With("MESH_IDENTITY_TOKEN_VALIDATION", mode);
+        environment.Remove("MESH_IDENTITY_TOKEN_ISSUER");
+        Assert.False(IdentitySettings.TryRead(environment, out _, out var faults));
         Assert.Equal(keys.Split(' ').Select(k => "MESH_IDENTITY_" + k), faults.Select(f => f.Key));
+    }
+
+    [Fact]
+    public void Token_review_takes_a_kubeconfig_and_says_what_is_wrong_with_it()
+    {
+        using var directory = new TemporaryDirectory();
+        var environment = With("MESH_IDENTITY_TOKEN_VALIDATION", "token-review");
+        environment["MESH_IDENTITY_KUBECONFIG"] = directory.Write("config", "current-context: main\ncontexts: [{name: main, context: {cluster: c} }]\nclusters: [{name: c, cluster: {server: 'https://api.example'} }]");
+        Assert.True(IdentitySettings.TryRead(environment, out var settings, out _));
+        Assert.Equal("https://api.example/", Assert.IsType<TokenSource.TokenReview>(settings.Tokens).ApiServer.Server.ToString());
+
+        directory.Write("config", "current-context: other");
+        Assert.False(IdentitySettings.TryRead(environment, out _, out var faults));
+        Assert.Contains("context \"other\" does not exist", Assert.Single(faults).Sentence, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -8,6 +8,7 @@ internal static class Program
         ["certify"] = Certify.CertifyBenchmark.RunAsync,
         ["issue"] = Issue.IssueBenchmark.RunAsync,
         ["tcp"] = Tcp.TcpBenchmark.RunAsync,
+        ["tokens"] = Tokens.TokenBenchmark.RunAsync,
     };
 
     private static async Task<int> Main(string[] args)
