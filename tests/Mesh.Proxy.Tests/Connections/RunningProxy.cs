@@ -80,9 +80,18 @@ internal sealed class RunningProxy : IAsyncDisposable
     };
 
     public static async Task<RunningProxy> StartAsync(
-        ProxySettings settings, X509Svid? svid, ITrustBundleSource bundles, DestinationLookup? lookup = null, TimeProvider? time = null)
+        ProxySettings settings, X509Svid? svid, ITrustBundleSource bundles, DestinationLookup? lookup = null, TimeProvider? time = null, NetworkNamespace? network = null)
     {
         var loop = new LoopThread();
+        if (network is not null)
+        {
+            await loop.On(() =>
+            {
+                network.Enter();
+                return true;
+            });
+        }
+
         var log = new CapturedLog();
         var lines = new LineLog(log, LogLevel.Debug, LogFormat.Text, TimeProvider.System);
         var plane = await loop.On(() => new DataPlane(loop.Loop, settings, lookup ?? DestinationLookup.None, null, time ?? TimeProvider.System, lines));

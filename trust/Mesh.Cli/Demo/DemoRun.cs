@@ -205,11 +205,11 @@ internal sealed class DemoFacts
         var facts = _proxies.TryGetValue(name, out var known) ? known : _proxies[name] = new ProxyFacts();
         facts.Certificates = (long)samples.Where(s => s.Name == "control_identity_cert_refreshes_total" && s.Label("result") == "ok").Sum(s => s.Value);
         facts.Expires = Timestamp(samples, "control_identity_cert_expiration_timestamp_seconds") ?? facts.Expires;
-        facts.Renews = Timestamp(samples, "control_identity_cert_next_refresh_timestamp_seconds") ?? facts.Renews;
+        facts.Renews = Timestamp(samples, "mesh_proxy_identity_next_attempt_timestamp_seconds") ?? facts.Renews;
         var label = name == "web-proxy" ? "client_id" : "server_id";
         facts.Peer = samples.Where(s => s.Name == "tcp_open_total" && s.Label("tls") == "true" && s.Value > 0).Select(s => s.Label(label)).FirstOrDefault(id => !string.IsNullOrEmpty(id)) ?? facts.Peer;
-        facts.Handshakes = (long)samples.Where(s => s.Name == "tls_handshakes_total" && s.Label("result") == "ok").Sum(s => s.Value);
-        facts.Group = samples.Where(s => s.Name == "tls_connections_total" && s.Value > 0).Select(s => $"{s.Label("group")} {s.Label("cipher")}").FirstOrDefault() ?? facts.Group;
+        facts.Handshakes = (long)samples.Where(s => s.Name == "mesh_proxy_tls_handshakes_total" && s.Label("result") == "ok").Sum(s => s.Value);
+        facts.Group = samples.Where(s => s.Name == "mesh_proxy_tls_negotiated_total" && s.Value > 0).Select(s => $"{s.Label("group")} {s.Label("cipher")}").FirstOrDefault() ?? facts.Group;
     }
 
     /// <summary>A proxy was started again: its counters begin anew, what it did before stays counted.</summary>
