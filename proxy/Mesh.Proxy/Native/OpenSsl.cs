@@ -47,6 +47,7 @@ internal static unsafe class OpenSsl
     [DllImport(Ssl)] public static extern int SSL_CTX_set_num_tickets(nint context, nuint count);
     [DllImport(Ssl)] public static extern int SSL_CTX_set_ciphersuites(nint context, byte* names);
     [DllImport(Ssl)] public static extern void SSL_CTX_set_default_read_buffer_len(nint context, nuint length);
+    [DllImport(Ssl)] public static extern void SSL_set_default_read_buffer_len(nint ssl, nuint length);
     [DllImport(Ssl)] public static extern int SSL_CTX_use_certificate(nint context, nint certificate);
     [DllImport(Ssl)] public static extern int SSL_CTX_use_PrivateKey(nint context, nint key);
     [DllImport(Ssl)] public static extern int SSL_CTX_check_private_key(nint context);

@@ -16,7 +16,7 @@ internal sealed unsafe class TlsContext : IDisposable
     private const int MaxPeerCertificates = 32 * 1024;
 
     // One system call reads this much of a bulk transfer: three or four full records instead of half a one.
-    private const int ReadBuffer = 64 * 1024;
+    internal const int ReadBuffer = 64 * 1024;
 
     private readonly byte* _alpn;
     private readonly int _alpnLength;

@@ -29,6 +29,7 @@ internal sealed unsafe partial class TlsTransport
     private bool _blockedOnOutput;
     private bool _inputEnded;
     private int _controlRecords;
+    private bool _bulkReads = true;
     private int _socketErrno;
     private bool _gathering;
     private NativeBuffer? _sealed;
@@ -134,7 +135,17 @@ internal sealed unsafe partial class TlsTransport
         }
 
         BytesIn += total;
+        SizeReadBuffer(total >= MaxRecord);
         return IoResult.Transferred(total);
+    }
+
+    // OpenSSL gives its read buffer back after each read and takes a new one for the next (SSL_MODE_RELEASE_BUFFERS). Several records long it
+    // saves system calls in bulk; for small messages it only makes malloc work, so they get the one of 16 KB.
+    private void SizeReadBuffer(bool bulk)
+    {
+        if (bulk == _bulkReads) return;
+        _bulkReads = bulk;
+        OpenSsl.SSL_set_default_read_buffer_len(_ssl, (nuint)(bulk ? TlsContext.ReadBuffer : 0));
     }
 
     public override IoResult Write(ReadOnlySpan<byte> data)

@@ -80,10 +80,14 @@ public sealed class TlsInteropTests : IDisposable
         await using Tool tool = Tool.Start("openssl", ["s_client", "-connect", Address, .. _client]);
         TlsTransport transport = (await accept).Transport!;
         await EchoLineAsync(transport, tool, "before");
-        // K: update our keys and ask the peer for the same.
+        // K: update our keys and ask the peer for the same. It takes the rest of what it has read for part of the command, so wait until it says so.
         await tool.Input.WriteAsync("K\n");
+        await tool.Input.FlushAsync();
+        await tool.OutputContaining("KEYUPDATE");
         await EchoLineAsync(transport, tool, "between");
         await tool.Input.WriteAsync("k\n");
+        await tool.Input.FlushAsync();
+        await tool.OutputContaining("KEYUPDATE", times: 2);
         await EchoLineAsync(transport, tool, "after");
     }
 

@@ -34,10 +34,10 @@ internal sealed class Tool : IAsyncDisposable
         return new Tool(Process.Start(start)!);
     }
 
-    public async Task<string> OutputContaining(string text)
+    public async Task<string> OutputContaining(string text, int times = 1)
     {
         using var limit = new CancellationTokenSource(LoopThread.Limit);
-        while (!Output.Contains(text, StringComparison.Ordinal))
+        while (Output.Split(text).Length <= times)
         {
             try
             {
