@@ -91,7 +91,7 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
 
     private async Task RunAsync(CancellationToken ct)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10), _random);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(10), _random);
         int failures = 0;
         try
         {

@@ -44,7 +44,8 @@ internal sealed class BundleStream(ControlChannel channel, IdentityState state, 
     /// <summary>Keeps a stream open until <paramref name="ct"/> fires, and then returns.</summary>
     public async Task RunAsync(CancellationToken ct)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), random);
+        // A replica that stops ends all its streams at once; a second is enough to keep them from all coming back at once.
+        var backoff = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), random);
         try
         {
             while (true)
