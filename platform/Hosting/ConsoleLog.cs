@@ -22,6 +22,8 @@ internal static class ConsoleLog
     {
         var configuration = new LoggerConfiguration().MinimumLevel.Is(LevelOf(level));
         foreach (var framework in Frameworks) configuration = configuration.MinimumLevel.Override(framework, LogEventLevel.Warning);
+        // While this category can log anything at all, the framework makes an activity and a log scope for every request.
+        configuration = configuration.MinimumLevel.Override("Microsoft.AspNetCore.Hosting.Diagnostics", LevelAlias.Off);
         configuration = format == LogFormat.Json
             ? configuration.WriteTo.Console(new JsonLine())
             : configuration.WriteTo.Console(outputTemplate: "{Timestamp:HH:mm:ss.fff} {Level:u4} {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture);

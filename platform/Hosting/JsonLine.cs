@@ -43,10 +43,13 @@ internal sealed class JsonLine : ITextFormatter
         output.Write("}\n");
     }
 
-    private static string? EventName(LogEvent logEvent) =>
-        logEvent.Properties.TryGetValue("EventId", out var id) && id is StructureValue structure
-            ? structure.Properties.FirstOrDefault(p => p.Name == "Name")?.Value is ScalarValue { Value: string name } ? name : null
-            : null;
+    private static string? EventName(LogEvent logEvent)
+    {
+        if (!logEvent.Properties.TryGetValue("EventId", out var id) || id is not StructureValue structure) return null;
+        foreach (var property in structure.Properties)
+            if (property is { Name: "Name", Value: ScalarValue { Value: string name } }) return name;
+        return null;
+    }
 
     private static string LevelName(LogEventLevel level) => level switch
     {

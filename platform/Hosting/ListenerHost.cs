@@ -43,6 +43,8 @@ internal sealed class ListenerHost : IAsyncDisposable
         builder.Services.Replace(ServiceDescriptor.Singleton(logs));
         builder.Services.Replace(ServiceDescriptor.Singleton<IHostLifetime, NoLifetime>());
         builder.Services.RemoveAll<IConnectionListenerFactory>();
+        // Our handlers do not block, so a hop between threads at every pipe buys nothing; the sockets hand over to the thread pool already.
+        builder.Services.Configure<SocketTransportOptions>(options => options.UnsafePreferInlineScheduling = true);
         builder.Services.AddSingleton(services => new WatchedListeners(new SocketTransportFactory(services.GetRequiredService<IOptions<SocketTransportOptions>>(), logs)));
         builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<WatchedListeners>());
         // The drain has its own deadline; the host's must not cut in before it.
