@@ -75,6 +75,37 @@ public sealed class SvidVerifierTests
     }
 
     [Fact]
+    public void ID_16_and_ID_17_an_authority_carries_the_id_of_its_trust_domain()
+    {
+        Assert.Equal(["spiffe://example.org"], _root.Certificate.UriNames);
+        AssertVerdict(SvidFault.None, _root.CreateLeaf(Web), _root.Bundles);
+    }
+
+    [Fact]
+    public void ID_18_id_and_public_key_are_inside_the_signed_part()
+    {
+        var leaf = _root.CreateLeaf(Web);
+        var renamed = leaf.Certificate.Der.ToArray();
+        var at = renamed.AsSpan().IndexOf("sa/web"u8);
+        "sa/adm"u8.CopyTo(renamed.AsSpan(at));
+        var verdict = SvidVerifier.Verify([renamed], _root.Bundles, Now);
+        Assert.Equal(SvidFault.BadSignature, verdict.Fault);
+        Assert.Equal("spiffe://example.org/ns/shop/sa/adm", verdict.ClaimedId!.ToString());
+
+        var ownKey = leaf.Certificate.Der.ToArray();
+        var key = leaf.Certificate.SubjectPublicKeyInfo.Span;
+        _root.CreateLeaf(Web).Certificate.SubjectPublicKeyInfo.Span.CopyTo(ownKey.AsSpan(ownKey.AsSpan().IndexOf(key)));
+        Assert.Equal(SvidFault.BadSignature, SvidVerifier.Verify([ownKey], _root.Bundles, Now).Fault);
+    }
+
+    [Fact]
+    public void ID_19_another_kind_of_document_is_no_X509_SVID()
+    {
+        var token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzcGlmZmU6Ly9leGFtcGxlLm9yZy93ZWIifQ.AA"u8.ToArray();
+        Assert.Equal(SvidFault.Malformed, SvidVerifier.Verify([token], _root.Bundles, Now).Fault);
+    }
+
+    [Fact]
     public void X_1_accepts_one_URI_name_beside_other_names() => AssertLeaf(SvidFault.None, o => o with { DnsNames = ["web.example.org", "web"] });
 
     [Fact]
