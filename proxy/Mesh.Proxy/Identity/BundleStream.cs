@@ -23,6 +23,7 @@ internal sealed class BundleStream(ControlChannel channel, IdentityState state, 
     private readonly string _instance = Guid.NewGuid().ToString("N");
     private ProxyIdentity? _confirmed;
     private bool _told;
+    private ulong _renewedFor;
     private volatile bool _connected;
     private volatile string _fault = "";
 
@@ -119,10 +120,10 @@ internal sealed class BundleStream(ControlChannel channel, IdentityState state, 
                 Opened++;
                 if (!_told) ConnectedChanged?.Invoke(true, "");
                 _told = true;
-                for (; update is not null; update = await stream.ReadAsync(ct))
+                for (bool first = true; update is not null; update = await stream.ReadAsync(ct), first = false)
                 {
                     backoff.Reset();
-                    Take(update);
+                    Take(update, first);
                     // Also when nothing has changed: every update is owed an answer.
                     Mark();
                     if (answers.IsCompleted) break;
@@ -141,11 +142,14 @@ internal sealed class BundleStream(ControlChannel channel, IdentityState state, 
         }
     }
 
-    private void Take(BundleUpdate update)
+    private void Take(BundleUpdate update, bool first)
     {
         BundleRefusal refusal = state.Offer(update);
         Updated?.Invoke(update, refusal);
-        if (update.RenewNow) renewal.RenewSoon(TimeSpan.FromMilliseconds(update.RenewWithinMs));
+        // A stream begins with the update in force, which may ask for what was done when it came on the stream before.
+        if (!update.RenewNow || (first && update.Sequence == _renewedFor)) return;
+        _renewedFor = update.Sequence;
+        renewal.RenewSoon(TimeSpan.FromMilliseconds(update.RenewWithinMs));
     }
 
     private async Task AnswerAsync(GrpcStream<BundleStatus, BundleUpdate> stream, ChannelReader<bool> marks, CancellationToken ct)

@@ -140,6 +140,27 @@ public sealed class ControlPlaneTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_request_to_renew_that_is_repeated_by_a_reopened_stream_is_honoured_once()
+    {
+        await _service.StartAsync();
+        ControlPlane plane = Create();
+        await StartAsync(plane);
+        BundleSession stream = await _service.NextBundleStreamAsync();
+        BundleUpdate renew = _service.Update(1, _service.Authority);
+        renew.RenewNow = true;
+        await stream.PushAsync(renew);
+        await NextEventAsync();
+        stream.End();
+        stream = await _service.NextBundleStreamAsync();
+        await stream.PushAsync(renew);
+        await stream.StatusAsync(s => s.BundleSequence == 1);
+        // Said again on the same stream, it is meant.
+        await stream.PushAsync(renew);
+        await NextEventAsync();
+        Assert.Equal(3, _service.CertifyRequests.Count);
+    }
+
+    [Fact]
     public async Task A_rotation_that_retires_too_early_is_refused_until_the_proxy_has_renewed()
     {
         await _service.StartAsync();
