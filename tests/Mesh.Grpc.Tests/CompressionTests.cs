@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Google.Protobuf;
 using Grpc.Core;
 using Mesh.Grpc.Tests.Server;
 using Mesh.Testing.Protocol;
@@ -64,6 +65,24 @@ public sealed class CompressionTests
         await using var server = await ProbeServer.StartAsync();
         var answer = await new RawCall { Body = RawCall.Frame([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], flag: 1) }.With("grpc-encoding", "gzip").SendAsync(server);
         Assert.Equal((int)StatusCode.Internal, answer.Status);
+        Assert.Empty(server.Errors);
+    }
+
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("deflate")]
+    public async Task A_compressed_message_that_is_cut_short_is_refused_at_every_length(string encoding)
+    {
+        var packed = new MemoryStream();
+        await using (Stream stream = encoding == "gzip" ? new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true) : new ZLibStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+            await stream.WriteAsync(new ProbeRequest { Text = "some words to be packed", Count = 7 }.ToByteArray());
+        await using var server = await ProbeServer.StartAsync();
+        for (var length = 1; length <= packed.Length; length++)
+        {
+            var answer = await new RawCall { Body = RawCall.Frame(packed.ToArray()[..length], flag: 1) }.With("grpc-encoding", encoding).SendAsync(server);
+            Assert.Equal((length, length < packed.Length ? (int)StatusCode.Internal : 0), (length, answer.Status!.Value));
+        }
+
         Assert.Empty(server.Errors);
     }
 

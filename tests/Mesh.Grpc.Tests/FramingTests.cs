@@ -60,6 +60,26 @@ public sealed class FramingTests
         Assert.Equal("0", string.Concat(response.TrailingHeaders.GetValues("grpc-status")));
     }
 
+    [Fact]
+    public async Task Random_bodies_are_refused_or_understood_and_nothing_else()
+    {
+        await using var server = await ProbeServer.StartAsync();
+        var random = new Random(20260102);
+        for (var i = 0; i < 300; i++)
+        {
+            var body = new byte[random.Next(40)];
+            random.NextBytes(body);
+            if (body.Length > 0) body[0] = (byte)random.Next(2);
+            if (body.Length > 4) (body[1], body[2], body[3], body[4]) = (0, 0, 0, (byte)Math.Max(0, body.Length - 5 - random.Next(2)));
+            // No request may hang, crash or fail by asking for it.
+            var path = "/mesh.testing.v1.Probe/" + (random.Next(2) == 0 ? "NotWritten" : "Unary");
+            var answer = await new RawCall { Path = path, Body = body }.With("grpc-encoding", random.Next(2) == 0 ? "gzip" : "identity").With("grpc-timeout", "2S").SendAsync(server);
+            Assert.NotNull(answer.Status);
+        }
+
+        Assert.Equal([], server.Errors.Where(e => !e.Contains("the inside story", StringComparison.Ordinal)));
+    }
+
     private sealed class ByteByByteContent : HttpContent
     {
         private readonly byte[] _body;

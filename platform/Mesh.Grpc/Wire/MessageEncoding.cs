@@ -1,6 +1,6 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.IO.Compression;
-using System.IO.Pipelines;
 
 namespace Mesh.Grpc.Wire;
 
@@ -19,18 +19,36 @@ internal enum Unpacked
 /// <summary>A message encoding of <c>grpc-encoding</c> other than identity.</summary>
 internal sealed class MessageEncoding
 {
-    public static readonly MessageEncoding Gzip = new("gzip", s => new GZipStream(s, CompressionMode.Decompress), s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true));
+    // RFC 1952 section 2.3.1: at the end, the size of what was packed. The stream itself checks the CRC.
+    public static readonly MessageEncoding Gzip = new(
+        "gzip",
+        s => new GZipStream(s, CompressionMode.Decompress),
+        s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true),
+        frame: 18,
+        (tail, unpacked) => BinaryPrimitives.ReadUInt32LittleEndian(tail) == (uint)unpacked.Length);
 
-    // HTTP's "deflate" is the zlib format (RFC 9110 section 8.4.1.2).
-    public static readonly MessageEncoding Deflate = new("deflate", s => new ZLibStream(s, CompressionMode.Decompress), s => new ZLibStream(s, CompressionLevel.Fastest, leaveOpen: true));
+    // HTTP's "deflate" is the zlib format (RFC 9110 section 8.4.1.2). RFC 1950 section 2.2: at the end, the Adler-32 of what was packed.
+    public static readonly MessageEncoding Deflate = new(
+        "deflate",
+        s => new ZLibStream(s, CompressionMode.Decompress),
+        s => new ZLibStream(s, CompressionLevel.Fastest, leaveOpen: true),
+        frame: 6,
+        (tail, unpacked) => BinaryPrimitives.ReadUInt32BigEndian(tail) == Adler32(unpacked));
 
     /// <summary>The value of <c>grpc-accept-encoding</c>.</summary>
     public const string Accepted = "identity,gzip,deflate";
 
     private readonly Func<Stream, Stream> _unpack;
     private readonly Func<Stream, Stream> _pack;
+    private readonly int _frame;
+    private readonly TailCheck _tailFits;
 
-    private MessageEncoding(string name, Func<Stream, Stream> unpack, Func<Stream, Stream> pack) => (Name, _unpack, _pack) = (name, unpack, pack);
+    /// <param name="frame">Bytes before and after the packed content, at least.</param>
+    private MessageEncoding(string name, Func<Stream, Stream> unpack, Func<Stream, Stream> pack, int frame, TailCheck tailFits) =>
+        (Name, _unpack, _pack, _frame, _tailFits) = (name, unpack, pack, frame, tailFits);
+
+    /// <summary>Whether the last four bytes belong to this content. .NET's streams take some of what was cut short for the end.</summary>
+    private delegate bool TailCheck(ReadOnlySpan<byte> tail, ReadOnlySpan<byte> unpacked);
 
     public string Name { get; }
 
@@ -54,14 +72,16 @@ internal sealed class MessageEncoding
     /// <summary>Unpacks <paramref name="payload"/> into <paramref name="output"/>, never more than <paramref name="limit"/> bytes and one buffer.</summary>
     public Unpacked Unpack(ReadOnlySequence<byte> payload, int limit, PooledBuffer output)
     {
-        using var source = PipeReader.Create(payload).AsStream();
+        // Other stacks send an empty message as no bytes at all, in any encoding.
+        if (payload.IsEmpty) return Unpacked.Done;
+        using var source = new SequenceStream(payload);
         using var stream = _unpack(source);
         try
         {
             while (true)
             {
                 var read = stream.Read(output.GetSpan(4096));
-                if (read == 0) return Unpacked.Done;
+                if (read == 0) return IsWhole(payload, output) ? Unpacked.Done : Unpacked.Malformed;
                 output.Advance(read);
                 if (output.Length > limit) return Unpacked.TooLarge;
             }
@@ -79,25 +99,79 @@ internal sealed class MessageEncoding
         stream.Write(message.Span);
     }
 
-    /// <summary>The write side of a stream over a buffer.</summary>
-    private sealed class BufferStream(PooledBuffer output) : Stream
+    private bool IsWhole(ReadOnlySequence<byte> payload, PooledBuffer output)
+    {
+        Span<byte> tail = stackalloc byte[4];
+        if (payload.Length <= _frame) return false;
+        payload.Slice(payload.Length - tail.Length).CopyTo(tail);
+        return _tailFits(tail, output.Written.Span);
+    }
+
+    private static uint Adler32(ReadOnlySpan<byte> bytes)
+    {
+        const uint modulus = 65521;
+        uint low = 1, high = 0;
+        while (!bytes.IsEmpty)
+        {
+            // As many as fit before 32 bits overflow (RFC 1950 section 9).
+            var run = bytes[..Math.Min(bytes.Length, 5552)];
+            foreach (var value in run)
+            {
+                low += value;
+                high += low;
+            }
+
+            low %= modulus;
+            high %= modulus;
+            bytes = bytes[run.Length..];
+        }
+
+        return (high << 16) | low;
+    }
+
+    /// <summary>What the compressors ask of a stream, and no more.</summary>
+    private abstract class OneWayStream : Stream
     {
         public override bool CanRead => false;
         public override bool CanSeek => false;
-        public override bool CanWrite => true;
+        public override bool CanWrite => false;
         public override long Length => throw new NotSupportedException();
         public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override void Write(ReadOnlySpan<byte> buffer) => output.Write(buffer);
-
-        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
         public override void Flush() { }
 
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
         public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
         public override void SetLength(long value) => throw new NotSupportedException();
+    }
+
+    private sealed class SequenceStream(ReadOnlySequence<byte> rest) : OneWayStream
+    {
+        private ReadOnlySequence<byte> _rest = rest;
+
+        public override bool CanRead => true;
+
+        public override int Read(Span<byte> buffer)
+        {
+            var length = (int)Math.Min(_rest.Length, buffer.Length);
+            _rest.Slice(0, length).CopyTo(buffer);
+            _rest = _rest.Slice(length);
+            return length;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+    }
+
+    private sealed class BufferStream(PooledBuffer output) : OneWayStream
+    {
+        public override bool CanWrite => true;
+
+        public override void Write(ReadOnlySpan<byte> buffer) => output.Write(buffer);
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
     }
 }

@@ -9,7 +9,7 @@ using Mesh.Testing.Protocol;
 namespace Mesh.Grpc.Tests.Interop;
 
 /// <summary>Our client, their servers.</summary>
-public abstract class TheirServerTests(TheirServerTests.IServer server)
+public abstract class TheirServerTests(TheirServerTests.Running server)
 {
     private Probe.ProbeClient Client { get; } = new(server.ChannelOrSkip());
 
@@ -133,17 +133,8 @@ public abstract class TheirServerTests(TheirServerTests.IServer server)
     public async Task A_message_that_is_too_large_for_us() =>
         Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(async () => await Client.UnaryAsync(new ProbeRequest { ReplySize = 5 << 20 }))).StatusCode);
 
-    /// <summary>A server in another process.</summary>
-    public interface IServer
-    {
-        GrpcChannel ChannelOrSkip();
-
-        /// <summary>Waits until the server has noticed a cancelled call.</summary>
-        Task CancelledAsync();
-    }
-
-    /// <summary>Starts the server of a stack, where it is installed.</summary>
-    public abstract class Running : IServer, IAsyncLifetime
+    /// <summary>The server of a stack in another process, where it is installed.</summary>
+    public abstract class Running : IAsyncLifetime
     {
         private readonly Stack _stack;
         private readonly TemporaryDirectory _directory = new();
@@ -172,6 +163,7 @@ public abstract class TheirServerTests(TheirServerTests.IServer server)
             return _channel!;
         }
 
+        /// <summary>Waits until the server has noticed a cancelled call.</summary>
         public Task CancelledAsync() => _cancelled.WaitAsync();
 
         public async ValueTask DisposeAsync()

@@ -79,7 +79,7 @@ internal sealed class ProbeServer : IAsyncDisposable
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (logLevel >= LogLevel.Error) Errors.Enqueue($"{eventId.Name}: {formatter(state, exception)} {exception?.Message}");
+            if (logLevel >= LogLevel.Error) Errors.Enqueue($"{eventId.Name}: {formatter(state, exception)} {exception}");
         }
 
         public void Dispose() { }
