@@ -31,8 +31,11 @@ internal static class IssueBenchmark
         if (alone) return report;
 
         report.Ratio("in process / OpenSSL sign + verify", "in process: CPU per SVID", "OpenSSL: sign + verify", "1.6");
-        if (await CfsslPeer.MeasureAsync(report, [.. requests.Take(64)]))
-            report.Ratio("in process / cfssl", "in process: CPU per SVID", "cfssl: CPU per certificate", "0.5");
+        var cfssl = await CfsslPeer.MeasureAsync(report, [.. requests.Take(64)]);
+        await Certify.CertifyBenchmark.MeasureAsync(report, onlyRsa: true);
+        if (!cfssl) return report;
+        report.Ratio("in process / cfssl", "in process: CPU per SVID", "cfssl: CPU per certificate", "0.5");
+        report.Ratio("certify over TLS / cfssl over plain HTTP", "certify, RS256 tokens: CPU per certificate", "cfssl: CPU per certificate", "0.9");
         return report;
     }
 
@@ -93,7 +96,7 @@ internal static class IssueBenchmark
     }
 
     /// <summary>One signature and one verification of P-256 by <c>openssl speed</c>, in microseconds of CPU.</summary>
-    private static async Task<double> OpenSslAsync()
+    internal static async Task<double> OpenSslAsync()
     {
         var output = await Tool.RunAsync("taskset", "-c", "0", "openssl", "speed", "-seconds", "1", "-mr", "ecdsap256");
         // "+F5:2:256:signatures per second:verifications per second"
