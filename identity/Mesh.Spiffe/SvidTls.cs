@@ -49,7 +49,7 @@ public static class SvidTls
             AllowRenegotiation = false,
             ClientCertificateContext = svid()?.ToSslContext(),
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            CertificateChainPolicy = ChainPolicy(time),
+            CertificateChainPolicy = Offline(),
             RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
             {
                 var verdict = Judge(certificate, chain, bundles, time);
@@ -83,7 +83,7 @@ public static class SvidTls
         };
         if (clients == ClientCertificates.NotAsked) return options;
 
-        options.CertificateChainPolicy = ChainPolicy(time);
+        options.CertificateChainPolicy = Offline();
         // To the framework "required" is a request; a client without a certificate comes here with null.
         options.RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
         {
@@ -107,7 +107,7 @@ public static class SvidTls
         AllowTlsResume = false,
         AllowRenegotiation = false,
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
+        CertificateChainPolicy = Offline(),
         RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
         {
             onChain(Shown(certificate, chain));
@@ -134,12 +134,11 @@ public static class SvidTls
         return der;
     }
 
-    /// <summary>Keeps the framework's chain building, which runs before our callback, from the network and the machine's stores.</summary>
-    private static X509ChainPolicy ChainPolicy(TimeProvider time) => new()
+    /// <summary>Keeps the framework's chain building, which runs before our callback and has no say, from the network and the machine's stores.</summary>
+    private static X509ChainPolicy Offline() => new()
     {
         TrustMode = X509ChainTrustMode.CustomRootTrust,
         DisableCertificateDownloads = true,
         RevocationMode = X509RevocationMode.NoCheck,
-        VerificationTime = time.GetUtcNow().UtcDateTime,
     };
 }

@@ -29,6 +29,9 @@ internal sealed record CertificateSurgery
     public byte[]? OuterAlgorithm { get; init; }
     public byte[] Trailing { get; init; } = [];
 
+    /// <summary>Says of the signature that so many bits of its last byte do not count.</summary>
+    public int UnusedSignatureBits { get; init; }
+
     public static CertificateSurgery Open(Certificate certificate)
     {
         var signed = new AsnReader(certificate.Der, AsnEncodingRules.DER).ReadSequence().ReadSequence();
@@ -80,7 +83,8 @@ internal sealed record CertificateSurgery
         var signature = signer is ECDsa ecdsa
             ? ecdsa.SignData(signed, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence)
             : ((RSA)signer).SignData(signed, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        return [.. Sequence(signed, OuterAlgorithm ?? Algorithm, Wrap(0x03, [0, .. signature])), .. Trailing];
+        signature[^1] &= (byte)(0xFF << UnusedSignatureBits);
+        return [.. Sequence(signed, OuterAlgorithm ?? Algorithm, Wrap(0x03, [(byte)UnusedSignatureBits, .. signature])), .. Trailing];
     }
 
     public static byte[] Sequence(params byte[][] parts) => Wrap(0x30, [.. parts.SelectMany(p => p)]);

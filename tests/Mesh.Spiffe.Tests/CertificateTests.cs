@@ -354,6 +354,19 @@ public sealed class CertificateTests
     }
 
     [Fact]
+    public void Rejects_a_length_in_more_bytes_than_it_needs()
+    {
+        var der = Leaf.Certificate.Der.ToArray();
+        Assert.Equal([0x30, 0x82], der[..2]);
+        Assert.False(Certificate.TryParse((byte[])[0x30, 0x83, 0, .. der[2..]], out _, out var fault));
+        Assert.Equal(CertificateFault.Malformed, fault);
+        AssertRejected(CertificateFault.Malformed, s => s with { Serial = [0x02, 0x81, 0x01, 0x05] });
+    }
+
+    [Fact]
+    public void Rejects_a_signature_that_is_no_whole_number_of_bytes() => AssertRejected(CertificateFault.Malformed, s => s with { UnusedSignatureBits = 1 });
+
+    [Fact]
     public void Reads_every_certificate_of_a_PEM_text_with_comments_in_between()
     {
         var text = "# the root\r\n" + Root.Certificate.ToPem().ReplaceLineEndings("\r\n") + "\n subject=web\n" + Leaf.Certificate.ToPem() + "\n\n";

@@ -25,6 +25,7 @@ public sealed class NameConstraintTests
     [InlineData(".example.org", "a.b.example.org", true)]
     [InlineData(".example.org", "example.org", false)] // a dot in front means hosts below, not the host itself
     [InlineData(".example.org", "aexample.org", false)]
+    [InlineData(".example.org", ".example.org", false)] // nor does it mean the odd trust domain that is spelt like the constraint
     [InlineData("org", "example.org", false)]
     [InlineData(".org", "example.org", true)]
     [InlineData("cluster", "cluster", true)] // a single label: legal in SPIFFE, so it must be possible to constrain
@@ -202,6 +203,7 @@ public sealed class NameConstraintTests
     {
         AssertAllowed(false, "example.org", Subtrees(Permitted, Email("example.com")), o => o with { Subject = "CN=web, E=web@example.org" });
         AssertAllowed(true, "example.org", Subtrees(Permitted, Email("example.com")), o => o with { Subject = "CN=web" });
+        AssertAllowed(true, "example.org", Subtrees(Permitted, Uri("example.org")), o => o with { Subject = "CN=web, E=web@example.org" });
     }
 
     private void AssertAllowed(bool allowed, string trustDomain, byte[] constraints, Func<LeafOptions, LeafOptions>? change = null, bool critical = true)

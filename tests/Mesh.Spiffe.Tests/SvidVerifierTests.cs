@@ -354,6 +354,16 @@ public sealed class SvidVerifierTests
     }
 
     [Fact]
+    public void X_20_does_not_try_an_issuer_of_the_right_name_and_another_key_identifier()
+    {
+        const string Name = "CN=Root";
+        var root = TestAuthority.CreateRoot(change: o => o with { Subject = Name }, time: _time);
+        var sameName = TestAuthority.CreateRoot(change: o => o with { Subject = Name }, time: _time);
+        AssertVerdict(SvidFault.UntrustedChain, root.CreateLeaf(Web), sameName.Bundles);
+        AssertVerdict(SvidFault.BadSignature, root.CreateLeaf(Web, o => o with { WithKeyIds = false }), sameName.Bundles);
+    }
+
+    [Fact]
     public void X_20_refuses_a_leaf_as_issuer()
     {
         // The holder of a valid SVID signs itself another one.

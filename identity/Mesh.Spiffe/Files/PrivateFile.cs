@@ -17,7 +17,8 @@ public static class PrivateFile
     /// <summary>Writes with mode 0644, for certificates and bundles.</summary>
     /// <remarks>
     /// The content goes to a new file beside the target, to the disk, and then in one step to the target's name: a reader sees the old or
-    /// the new content, also after a crash. The target's folder must exist.
+    /// the new content, also after a crash of the process. The folder's own entry is not forced to the disk (the base library cannot), so
+    /// that after a power failure the old content may be back. The target's folder must exist.
     /// </remarks>
     /// <exception cref="IOException">The folder does not exist or the disk is full.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written.</exception>
