@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Mesh.Spiffe;
+using Mesh.Spiffe.Files;
 using Spectre.Console;
 
 namespace Mesh.Cli.Demo;
@@ -87,11 +88,19 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
         var live = !options.Json && _console.Profile.Capabilities.Interactive;
         var rounds = 0;
+        var named = false;
         async Task LoopAsync(Action<Spectre.Console.Rendering.IRenderable>? show)
         {
             while (await tick.WaitForNextTickAsync(ct))
             {
                 await ReviveAsync(mesh, ct);
+                // Written once traffic flows: whoever waits for the file finds a mesh at work.
+                if (!named && _facts.Answered > 0)
+                {
+                    WriteMembers(mesh);
+                    named = true;
+                }
+
                 _facts.TakeWire(wire, control);
                 _facts.TakeProxy(clientProxy.Name, await ScrapeAsync(metrics, clientProxy, ct));
                 _facts.TakeProxy(webProxy.Name, await ScrapeAsync(metrics, webProxy, ct));
@@ -111,12 +120,17 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         {
             if (member.Process is not { Died: true } dead) continue;
             var message = $"{member.Name} (pid {dead.Id}) was {dead.Ending}; the rest goes on, and it is started again";
-            _facts.Incidents.Add(message);
+            _facts.Happened(message);
             Say(message);
             _facts.Forget(member.Name);
             await mesh.RestartAsync(member, ct);
+            WriteMembers(mesh);
         }
     }
+
+    // Who is who, for other commands that act on this directory.
+    private static void WriteMembers(EmbeddedMesh mesh) =>
+        PrivateFile.WritePublic(Path.Combine(mesh.Layout.Root, "members.json"), JsonSerializer.Serialize(mesh.Members.ToDictionary(m => m.Name, m => m.Process!.Id)));
 
     private static async Task<IReadOnlyList<Sample>> ScrapeAsync(HttpClient client, Member proxy, CancellationToken ct)
     {
@@ -144,6 +158,7 @@ internal sealed class DemoFacts
     private readonly Dictionary<string, ProxyFacts> _proxies = [];
     private long _requests;
     private long _failed;
+    private long? _answeredAtIncident;
     private long _earlierRequests;
     private long _earlierFailed;
     private string? _why;
@@ -162,6 +177,19 @@ internal sealed class DemoFacts
 
     /// <summary>What died while we watched.</summary>
     public List<string> Incidents { get; } = [];
+
+    /// <summary>Requests that were answered as they should be.</summary>
+    public long Answered
+    {
+        get { lock (_lock) return _requests - _failed; }
+    }
+
+    /// <summary>Notes that something died, and how many requests had been answered by then.</summary>
+    public void Happened(string incident)
+    {
+        Incidents.Add(incident);
+        _answeredAtIncident = Answered;
+    }
 
     /// <summary>Everything a doubter wants was seen.</summary>
     public bool Shown => _requests > 0 && ClientId is not null && ServerId is not null && _tlsVersion == "TLSv1.3" && PlaintextOnWire == false && PlaintextRefused;
@@ -269,6 +297,7 @@ internal sealed class DemoFacts
         controlFindings = _controlFindings,
         seconds = Math.Round((Ended - Started).TotalSeconds, 1),
         incidents = Incidents,
+        answeredSinceIncident = Answered - _answeredAtIncident,
     });
 
     private double PerSecond => (Ended - Started).TotalSeconds is > 0 and var seconds ? _requests / seconds : 0;

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Mesh.Testing;
+
+namespace Mesh.IntegrationTests.Demo;
+
+/// <summary><c>mesh demo</c> as a newcomer runs it: real processes, real certificates, real bytes.</summary>
+public sealed class DemoTests
+{
+    [Fact]
+    public async Task Shows_mutual_tls_between_two_plain_programs_and_leaves_nothing_behind()
+    {
+        using var directory = new TemporaryDirectory();
+        var state = directory.File("state");
+        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "8s", "--dir", state, "--output", "json"], seconds: 120);
+        Assert.True(run.ExitCode == 0, run.Errors + run.Output);
+        using var json = JsonDocument.Parse(run.Output);
+        var facts = json.RootElement;
+        Assert.True(facts.GetProperty("requests").GetInt64() > 0);
+        Assert.Equal(0, facts.GetProperty("failed").GetInt64());
+        Assert.True(facts.GetProperty("requestsPerSecond").GetDouble() > 0);
+        Assert.Equal("spiffe://demo.mesh/ns/demo/sa/client", facts.GetProperty("clientId").GetString());
+        Assert.Equal("spiffe://demo.mesh/ns/demo/sa/web", facts.GetProperty("serverId").GetString());
+        Assert.Equal("TLSv1.3", facts.GetProperty("tlsVersion").GetString());
+        Assert.True(facts.GetProperty("renewals").GetInt64() > 0);
+        Assert.Equal(JsonValueKind.False, facts.GetProperty("plaintextOnWire").ValueKind);
+        Assert.True(facts.GetProperty("controlFindings").GetInt64() > 0);
+        Assert.True(facts.GetProperty("plaintextRefused").GetBoolean());
+        Assert.False(Directory.Exists(state));
+        Assert.Empty(ProcessesMentioning(state));
+    }
+
+    [Fact]
+    public async Task Refuses_a_directory_with_something_in_it()
+    {
+        using var directory = new TemporaryDirectory();
+        directory.Write("mine", "text");
+        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "1s", "--dir", directory.Path]);
+        Assert.Equal(64, run.ExitCode);
+        Assert.True(File.Exists(directory.File("mine")));
+    }
+
+    [Theory]
+    [InlineData("identity")]
+    [InlineData("destination")]
+    [InlineData("web-proxy")]
+    [InlineData("client-proxy")]
+    public async Task A_killed_process_is_named_started_again_and_the_rest_goes_on(string victim)
+    {
+        using var directory = new TemporaryDirectory();
+        var state = directory.File("state");
+        var running = ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "25s", "--dir", state, "--output", "json"], seconds: 150);
+        // The demo says in a file who is who; the kill comes when traffic flows.
+        var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), running);
+        using (var process = Process.GetProcessById(members[victim])) process.Kill();
+        var run = await running;
+        using var json = JsonDocument.Parse(run.Output);
+        var incident = Assert.Single(json.RootElement.GetProperty("incidents").EnumerateArray().Select(i => i.GetString()!));
+        Assert.Contains(victim, incident, StringComparison.Ordinal);
+        Assert.Contains("SIGKILL", incident, StringComparison.Ordinal);
+        Assert.Contains(victim, run.Errors, StringComparison.Ordinal);
+        Assert.True(json.RootElement.GetProperty("answeredSinceIncident").GetInt64() > 0);
+        // The data path does not need the control plane from one request to the next.
+        if (victim is "identity" or "destination") Assert.Equal(0, json.RootElement.GetProperty("failed").GetInt64());
+        Assert.Empty(ProcessesMentioning(state));
+    }
+
+    private static async Task<Dictionary<string, int>> WaitForMembersAsync(string file, Task demo)
+    {
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        while (!File.Exists(file))
+        {
+            Assert.False(demo.IsCompleted, "the demo ended before it ran");
+            await tick.WaitForNextTickAsync();
+        }
+
+        return JsonSerializer.Deserialize<Dictionary<string, int>>(await File.ReadAllTextAsync(file))!;
+    }
+
+    private static IEnumerable<int> ProcessesMentioning(string text)
+    {
+        foreach (var directory in Directory.GetDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) || pid == Environment.ProcessId) continue;
+            string environment;
+            try
+            {
+                environment = File.ReadAllText($"{directory}/environ") + File.ReadAllText($"{directory}/cmdline");
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                continue;
+            }
+
+            if (environment.Contains(text, StringComparison.Ordinal)) yield return pid;
+        }
+    }
+}
