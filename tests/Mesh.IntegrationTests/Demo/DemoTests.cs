@@ -60,7 +60,7 @@ public sealed class DemoTests
         Assert.Contains(victim, incident, StringComparison.Ordinal);
         Assert.Contains("SIGKILL", incident, StringComparison.Ordinal);
         Assert.Contains(victim, run.Errors, StringComparison.Ordinal);
-        Assert.True(json.RootElement.GetProperty("answeredSinceIncident").GetInt64() > 0);
+        Assert.True(json.RootElement.GetProperty("answeredSinceIncident").GetInt64() > 0, run.Output);
         // The data path does not need the control plane from one request to the next.
         if (victim is "identity" or "destination") Assert.Equal(0, json.RootElement.GetProperty("failed").GetInt64());
         Assert.Empty(ProcessesMentioning(state));
