@@ -13,7 +13,7 @@ public sealed class DemoTests
     {
         using var directory = new TemporaryDirectory();
         var state = directory.File("state");
-        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "8s", "--dir", state, "--output", "json"], seconds: 120);
+        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "8s", "--rate", "40", "--dir", state, "--output", "json"], seconds: 120);
         Assert.True(run.ExitCode == 0, run.Errors + run.Output);
         using var json = JsonDocument.Parse(run.Output);
         var facts = json.RootElement;
@@ -50,7 +50,7 @@ public sealed class DemoTests
     {
         using var directory = new TemporaryDirectory();
         var state = directory.File("state");
-        var running = ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "25s", "--dir", state, "--output", "json"], seconds: 150);
+        var running = ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "25s", "--rate", "40", "--dir", state, "--output", "json"], seconds: 150);
         // The demo says in a file who is who; the kill comes when traffic flows.
         var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), running);
         using (var process = Process.GetProcessById(members[victim])) process.Kill();
