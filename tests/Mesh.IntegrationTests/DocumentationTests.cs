@@ -66,6 +66,39 @@ public sealed partial class DocumentationTests
             Assert.DoesNotContain("RemoteCertificateValidationCallback =", File.ReadAllText(file), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("docs/proxy.md", "MESH_PROXY_", "proxy/Mesh.Proxy/Settings/ProxyEnvironment.cs", "(?:Prefix \\+ |Span\\(reader, |ServiceId\\(reader, )\"([A-Z_]+)\"")]
+    [InlineData("docs/destination.md", "MESH_DESTINATION_", "destination/Mesh.Destination/Settings/DestinationSettings.cs", "(?:read\\.\\w+\\(|ReadId\\(read, )\"([A-Z_]+)\"")]
+    public void Every_setting_is_in_the_guide_and_no_other(string guide, string prefix, string source, string read) =>
+        Assert.Equal(Names(Read(source), read).Select(n => prefix + n).Order(StringComparer.Ordinal), Names(Read(guide), $"({prefix}[A-Z_]+)"));
+
+    [Theory]
+    [InlineData("docs/proxy.md", "/proxy/Mesh.Proxy/", "\\.(?:Counter|Gauge|Histogram)\\(\"((?!process_)[a-z_]+)\"", "`((?:mesh_proxy|control|tcp|inbound|proxy)_[a-z_]+)`")]
+    [InlineData("docs/destination.md", "/destination/Mesh.Destination/", "\"(mesh_destination_[a-z_]+)\"", "(mesh_destination_[a-z_]+)")]
+    public void Every_metric_is_in_the_guide_and_no_other(string guide, string folder, string written, string named) =>
+        Assert.Equal(Names(Sources(folder), written), Names(Read(guide), named));
+
+    [Theory]
+    [InlineData("docs/proxy.md", "/proxy/Mesh.Proxy/", "(?:LogLevel\\.\\w+|\\blevel),\\s*(3[0-9]{3}),", "\\b(3[0-9]{3})\\b")]
+    [InlineData("docs/destination.md", "/destination/Mesh.Destination/", "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\|")]
+    public void Every_log_line_is_in_the_guide_and_no_other(string guide, string folder, string written, string named) =>
+        Assert.Equal(Names(Sources(folder), written), Names(Read(guide), named));
+
+    [Fact]
+    public void Every_reason_a_connection_ends_for_is_in_the_guide()
+    {
+        var labels = Regex.Match(Read("proxy/Mesh.Proxy/Connections/ConnectionEnd.cs"), "Labels =\\s*\\[(.*?)\\];", RegexOptions.Singleline).Groups[1].Value;
+        Assert.All(Names(labels, "\"([a-z_]+)\""), reason => Assert.Contains($"`{reason}`", Read("docs/proxy.md"), StringComparison.Ordinal));
+        Assert.All(Names(Read("identity/Mesh.Spiffe/Renewal/RenewalFault.cs"), "=> \"([a-z_]+)\","), reason => Assert.True(reason == "renewed" || Read("docs/proxy.md").Contains($"`{reason}`", StringComparison.Ordinal), reason));
+    }
+
+    private static string Read(string path) => File.ReadAllText(Path.Combine(Repository.Root, path));
+
+    private static string Sources(string folder) => string.Join('\n', SourceFiles().Where(f => f.Contains(folder, StringComparison.Ordinal)).Select(File.ReadAllText));
+
+    private static string[] Names(string text, string pattern) =>
+        [.. Regex.Matches(text, pattern, RegexOptions.Multiline).SelectMany(m => m.Groups[1].Captures).Select(c => c.Value).Distinct().Order(StringComparer.Ordinal)];
+
     private static IEnumerable<string> SourceFiles() =>
         Repository.SourceProjects().Select(p => Path.GetDirectoryName(p)!).Append(Path.Combine(Repository.Root, "platform", "Hosting"))
             .SelectMany(folder => Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories))

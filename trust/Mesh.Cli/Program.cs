@@ -26,12 +26,19 @@ internal static class Program
 
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            // The library's two seconds after a signal are less than a slow child may take: the rest would be left running, with its files.
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(1) });
         }
         catch (CommandRefusedException refused)
         {
             await Console.Error.WriteLineAsync($"mesh: {refused.Message}");
             return refused.ExitCode;
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            // A full disk, a directory that is none, no permission: the machine's to mend, not a defect.
+            await Console.Error.WriteLineAsync($"mesh: {failed.Message}");
+            return ExitCode.Refused;
         }
         catch (OperationCanceledException)
         {

@@ -168,7 +168,7 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
         [LoggerMessage(4301, LogLevel.Information, "Own certificate: {Svid}", EventName = "Renewed")]
         public static partial void Renewed(ILogger log, string svid);
 
-        [LoggerMessage(4302, LogLevel.Warning, "Own certificate not renewed: {Reason} ({Detail}); the one in use is good until {Until}", EventName = "NotRenewed")]
+        [LoggerMessage(4302, LogLevel.Warning, "Own certificate not renewed: {Reason} ({Detail}); the last one is good until {Until}", EventName = "NotRenewed")]
         public static partial void NotRenewed(ILogger log, string reason, string detail, string until);
 
         [LoggerMessage(4303, LogLevel.Error, "Own certificate has expired: proxies cannot connect until the identity service issues one", EventName = "Expired")]
@@ -177,7 +177,7 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
         [LoggerMessage(4304, LogLevel.Information, "{Anchors} trust anchors from {Path}", EventName = "BundleTaken")]
         public static partial void BundleTaken(ILogger log, int anchors, string path);
 
-        [LoggerMessage(4305, LogLevel.Warning, "{Path} is not taken: {Reason}", EventName = "BundleRefused")]
+        [LoggerMessage(4305, LogLevel.Warning, "{Path} is not taken: {Reason} The trust anchors before, if any, stay in force", EventName = "BundleRefused")]
         public static partial void BundleRefused(ILogger log, string path, string reason);
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Mesh.Cli.Demo;
 using Mesh.Testing;
 
 namespace Mesh.IntegrationTests.Demo;
@@ -41,6 +42,25 @@ public sealed class DemoTests
         Assert.True(File.Exists(directory.File("mine")));
     }
 
+    [Fact]
+    public async Task A_log_on_a_full_disk_does_not_keep_its_program_from_being_stopped()
+    {
+        var child = ChildProcess.Start("child", ["/bin/sh", "-c", "echo one; echo two; exec sleep 300"], "", [], new Dictionary<string, string>(), "/dev/full");
+        var id = child.Id;
+        await child.StopAsync(TimeSpan.FromSeconds(20), TimeProvider.System);
+        await child.DisposeAsync();
+        Assert.False(Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}")));
+    }
+
+    [Fact]
+    public async Task A_state_directory_that_cannot_be_made_is_a_plain_message()
+    {
+        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "1s", "--dir", "/proc/nowhere"]);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("mesh: ", run.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("internal error", run.Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("identity")]
     [InlineData("destination")]
@@ -64,6 +84,23 @@ public sealed class DemoTests
         // The data path does not need the control plane from one request to the next.
         if (victim is "identity" or "destination") Assert.Equal(0, json.RootElement.GetProperty("failed").GetInt64());
         Assert.Empty(ProcessesMentioning(state));
+    }
+
+    [Fact]
+    public async Task Asked_to_stop_it_ends_also_a_child_that_does_not_answer_and_leaves_nothing_behind()
+    {
+        using var directory = new TemporaryDirectory();
+        var state = directory.File("state");
+        using var demo = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40", "--dir", state]) { RedirectStandardOutput = true })!;
+        var output = demo.StandardOutput.ReadToEndAsync();
+        var exited = demo.WaitForExitAsync();
+        var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), exited);
+        await ProgramRun.OfAsync("/bin/sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -STOP {members["identity"]}; kill -TERM {demo.Id}")]);
+        await exited.WaitAsync(TimeSpan.FromSeconds(90));
+        Assert.False(Directory.Exists(state));
+        Assert.Empty(ProcessesMentioning(state));
+        // A line that is not for a terminal stays one line.
+        Assert.Contains((await output).Split('\n'), line => line.StartsWith("on the wire ", StringComparison.Ordinal) && line.EndsWith("where it is plain)", StringComparison.Ordinal));
     }
 
     private static async Task<Dictionary<string, int>> WaitForMembersAsync(string file, Task demo)

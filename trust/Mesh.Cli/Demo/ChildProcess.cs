@@ -24,6 +24,9 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Completes when the process is gone.</summary>
     public Task Exited => _process.WaitForExitAsync(CancellationToken.None);
 
+    /// <summary>Completes when all its output is in the log file.</summary>
+    public Task Logged => _logging;
+
     /// <summary>True when it is gone and nobody asked it to go.</summary>
     public bool Died => _process.HasExited && !_asked;
 
@@ -122,6 +125,10 @@ internal sealed class ChildProcess : IAsyncDisposable
                 {
                     await log.WriteLineAsync(line);
                 }
+                catch (IOException)
+                {
+                    // The disk is full: the log gets a gap. The child goes on, and must be stopped in the end as every other.
+                }
                 finally
                 {
                     gate.Release();
@@ -135,7 +142,15 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
         finally
         {
-            await log.DisposeAsync();
+            try
+            {
+                await log.DisposeAsync();
+            }
+            catch (IOException)
+            {
+                // As above, for what was still to be written.
+            }
+
             gate.Dispose();
         }
     }

@@ -25,6 +25,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
 
     public async Task<int> RunAsync(CancellationToken interrupted)
     {
+        // Lines for a file or another program are not broken at a width that no terminal has.
+        if (!_console.Profile.Out.IsTerminal) _console.Profile.Width = short.MaxValue;
         var directory = options.Directory is { } given ? Path.GetFullPath(given) : Directory.CreateTempSubdirectory("mesh-demo-").FullName;
         if (options.Directory is not null && Directory.Exists(directory) && Directory.EnumerateFileSystemEntries(directory).Any())
             throw new CommandRefusedException($"--dir {options.Directory} is not empty; the demo makes a throw-away CA and would not touch what is there. Name a new directory.", ExitCode.Usage);
@@ -63,6 +65,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         var clientProxy = await mesh.StartProxyAsync(
             new ProxyPlan("client-proxy", "demo", "client") { OutboundServices = [(local, Authority)], MaxRefresh = MaxRefresh }, interrupted);
         await mesh.StartWorkloadAsync("client", ["call", $"http://{control.Address}/", "--rate", options.Rate.ToString(CultureInfo.InvariantCulture), "--secret", _secret], _facts.TakeClientLine, interrupted);
+
+        Say($"identity {mesh.IdentityAddress}, pages of each under /ready and /metrics: {string.Join(", ", mesh.Members.Where(m => m.Admin is not null).Select(m => $"{m.Name} http://{m.Admin}"))}");
 
         var refused = await PlaintextProbe.IsRefusedAsync(port, time, interrupted) & await PlaintextProbe.IsRefusedAsync(inbound, time, interrupted);
         _facts.PlaintextRefused = refused;
@@ -250,7 +254,7 @@ internal sealed class DemoFacts
 
     public string Line() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{_requests} requests, {_failed} failed; {ClientId ?? "?"} -> {ServerId ?? "?"}; {_tlsVersion ?? "no TLS seen"}; {Renewals} renewals; {_wireBytes / 1024} KiB on the wire searched, text found {_wireFindings} times");
+        $"{_requests} requests, {_failed} failed; {ClientId ?? "?"} -> {ServerId ?? "?"}; {_tlsVersion ?? "no TLS seen"}; {Renewals} renewals; {_wireBytes / 1024} KiB on the wire searched, secret text found {_wireFindings} times");
 
     public Table Table(DateTimeOffset now)
     {
@@ -275,7 +279,7 @@ internal sealed class DemoFacts
         requests           {_requests} ({PerSecond:0.#}/s), {_failed} failed{(_failed > 0 ? $" (last: {_why})" : "")}
         client             {ClientId ?? "not seen"} (as the server's proxy verified it)
         server             {ServerId ?? "not seen"} (as the client's proxy verified it)
-        on the wire        {_tlsVersion ?? "no TLS seen"}; {_wireBytes} bytes captured and searched, text found {_wireFindings} times (control: {_controlFindings} times before the proxy)
+        on the wire        {_tlsVersion ?? "no TLS seen"}; {_wireBytes} bytes captured and searched, the secret text was found {_wireFindings} times (and {_controlFindings} times before the proxy, where it is plain)
         plaintext          {(PlaintextRefused ? "refused at the port" : "NOT refused at the port")}
         renewals           {Renewals}
         """) + string.Concat(Incidents.Select(i => "\n" + i));

@@ -208,7 +208,11 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
             while (await tick.WaitForNextTickAsync(either.Token))
             {
                 if (member.Process!.Exited.IsCompleted)
-                    throw new CommandRefusedException($"{member.Name} {member.Process.Ending} while starting; its last lines are in {Path.Combine(_layout.Logs, member.Name + ".log")}");
+                {
+                    await member.Process.Logged;
+                    throw new CommandRefusedException($"{member.Name} {member.Process.Ending} while starting. {LastLines(member)}");
+                }
+
                 try
                 {
                     using var answer = await client.GetAsync(new Uri($"http://{admin}/ready"), either.Token);
@@ -227,8 +231,16 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
-            throw new CommandRefusedException($"{member.Name} was not ready within 30 s ({last}); its log is {Path.Combine(_layout.Logs, member.Name + ".log")}");
+            throw new CommandRefusedException($"{member.Name} was not ready within 30 s ({last}). {LastLines(member)}");
         }
+    }
+
+    // In the message itself: the directory with the log may be gone when somebody reads it.
+    private string LastLines(Member member)
+    {
+        using var log = new StreamReader(new FileStream(Path.Combine(_layout.Logs, member.Name + ".log"), FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        var lines = log.ReadToEnd().TrimEnd().Split('\n');
+        return "The last lines of its log:\n" + string.Join('\n', lines.TakeLast(5));
     }
 }
 
