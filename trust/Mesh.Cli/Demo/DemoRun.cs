@@ -127,7 +127,16 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
             _facts.Happened(message);
             Say(message);
             _facts.Forget(member.Name);
-            await mesh.RestartAsync(member, ct);
+            try
+            {
+                await mesh.RestartAsync(member, ct);
+            }
+            catch (CommandRefusedException notReady)
+            {
+                // It was started and may still become ready, or die and be started once more; the demo shows either.
+                Say(notReady.Message);
+            }
+
             WriteMembers(mesh);
         }
     }

@@ -31,19 +31,27 @@ internal sealed record ProxyPair(string Name, int EchoPort, int SourcePort, Proc
 /// <summary>The peers, configured to do the same work: TLS 1.3, AES-128-GCM, X25519, P-256 certificates verified on both sides, no resumption.</summary>
 internal static class Peers
 {
-    /// <summary>A throw-away CA and one leaf for each side, in PEM.</summary>
+    /// <summary>A throw-away root, an issuer and one leaf for each side, in PEM.</summary>
     public static async Task<string> MakeCertificatesAsync(string directory)
     {
         var path = Path.Combine(directory, "peers");
         Directory.CreateDirectory(path);
         string In(string name) => Path.Combine(path, name);
+        // Root, issuer, leaf, as ours: what both sides have to send and to verify is the same for all.
         await Tool.RunAsync("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", In("ca.key"), "-out", In("ca.crt"), "-days", "2", "-subj", "/CN=bench root", "-addext", "keyUsage=critical,keyCertSign,cRLSign");
+        await IssueAsync("issuer", "ca", "keyUsage=critical,keyCertSign,cRLSign\nbasicConstraints=critical,CA:TRUE,pathlen:0\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n");
         foreach (var side in new[] { "client", "server" })
         {
-            await File.WriteAllTextAsync(In(side + ".ext"), $"subjectAltName=DNS:{side}.bench\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=critical,CA:FALSE\n");
-            await Tool.RunAsync("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", In(side + ".key"), "-out", In(side + ".csr"), "-subj", "/CN=" + side + ".bench");
-            await Tool.RunAsync("openssl", "x509", "-req", "-in", In(side + ".csr"), "-CA", In("ca.crt"), "-CAkey", In("ca.key"), "-CAcreateserial", "-days", "2", "-extfile", In(side + ".ext"), "-out", In(side + ".crt"));
+            await IssueAsync(side, "issuer", $"subjectAltName=DNS:{side}.bench\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n");
+            await File.AppendAllTextAsync(In(side + ".crt"), await File.ReadAllTextAsync(In("issuer.crt")));
             await File.WriteAllTextAsync(In(side + ".pem"), await File.ReadAllTextAsync(In(side + ".crt")) + await File.ReadAllTextAsync(In(side + ".key")));
+        }
+
+        async Task IssueAsync(string name, string authority, string extensions)
+        {
+            await File.WriteAllTextAsync(In(name + ".ext"), extensions);
+            await Tool.RunAsync("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", In(name + ".key"), "-out", In(name + ".csr"), "-subj", "/CN=" + name + ".bench");
+            await Tool.RunAsync("openssl", "x509", "-req", "-in", In(name + ".csr"), "-CA", In(authority + ".crt"), "-CAkey", In(authority + ".key"), "-CAcreateserial", "-days", "2", "-extfile", In(name + ".ext"), "-out", In(name + ".crt"));
         }
 
         return path;
