@@ -170,6 +170,29 @@ public sealed class ThroughBothProxiesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_certificate_renewed_while_a_connection_is_made_loses_nobody()
+    {
+        await using var receiving = await RunningProxy.ReceivingAsync(_application.Address, _authority);
+        RunningProxy? sending = null;
+        var renewed = Task.CompletedTask;
+        var endpoints = RunningProxy.Fixed(RunningProxy.Meshed(_application.Address, receiving.Inbound));
+        var lookup = endpoints with
+        {
+            // Posted from the loop: the new certificate comes into force in this turn, the connection that is now begun is made in the next.
+            Resolve = (authority, limit, ct) =>
+            {
+                renewed = sending!.Plane.UseIdentityAsync(_authority.CreateSvid(Client), _authority.Bundles);
+                return endpoints.Resolve(authority, limit, ct);
+            },
+        };
+        await using (sending = await RunningProxy.StartAsync(ForeignSettings(), _authority.CreateSvid(Client), _authority.Bundles, lookup))
+        {
+            await EchoOnceAsync(sending);
+            await renewed;
+        }
+    }
+
+    [Fact]
     public async Task Draining_waits_for_who_finishes_and_cuts_who_does_not()
     {
         await using var receiving = await RunningProxy.ReceivingAsync(_application.Address, _authority);

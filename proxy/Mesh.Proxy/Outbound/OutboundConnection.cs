@@ -88,22 +88,28 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
     private async ValueTask<(Transport? Server, ConnectionEnd End, string Detail)> DialAsync(Endpoint endpoint)
     {
         // An endpoint with an identity is reached by mutual TLS or not at all.
-        var tls = endpoint.Identity is null ? null : context.Tls.Usable;
-        if (endpoint.Identity is not null && tls is null) return (null, ConnectionEnd.NoCertificate, context.Tls.WhyNone);
+        if (endpoint.Identity is not null && context.Tls.Usable is null) return (null, ConnectionEnd.NoCertificate, context.Tls.WhyNone);
         var address = endpoint is { Identity: not null, InboundPort: { } port } ? new IPEndPoint(endpoint.Address.Address, port) : endpoint.Address;
         // In plaintext our own listeners are a loop; with TLS our own inbound side is a workload that calls itself.
         if (endpoint.Identity is null && context.Own.Contains(address)) return (null, ConnectionEnd.LoopRefused, "the endpoint is this proxy");
         var (status, tcp) = await TcpTransport.ConnectAsync(client.Loop, address, context.Settings.ConnectTimeout);
         if (tcp is null) return (null, ConnectionEnd.ConnectFailed, status.ToString());
-        if (endpoint.Identity is { } identity) return await AuthenticateAsync(endpoint, identity, tls!, tcp);
+        if (endpoint.Identity is { } identity) return await AuthenticateAsync(endpoint, identity, tcp);
         connection.Peer = new PeerIdentity.Absent(AbsentReason.NotProvidedByDiscovery);
         return (tcp, default, "");
     }
 
     private async ValueTask<(Transport? Server, ConnectionEnd End, string Detail)> AuthenticateAsync(
-        Endpoint endpoint, EndpointIdentity identity, TlsSnapshot tls, TcpTransport tcp)
+        Endpoint endpoint, EndpointIdentity identity, TcpTransport tcp)
     {
         connection.Dialled(tcp);
+        // Taken only now: while the connection was made, another certificate may have come into force, or ours may have expired.
+        if (context.Tls.Usable is not { } tls)
+        {
+            tcp.Abort();
+            return (null, ConnectionEnd.NoCertificate, context.Tls.WhyNone);
+        }
+
         var started = client.Loop.Now;
         var withHeader = endpoint.InboundPort is not null;
         var handshake = await tls.ConnectAsync(tcp, identity.Id, identity.ServerName, withHeader, context.Settings.HandshakeTimeout);
