@@ -48,7 +48,8 @@ internal abstract partial class MethodEndpoint(IMethod method, CallSurroundings 
             status = e.Status;
             foreach (var entry in e.Trailers) call.ResponseTrailers.Add(entry);
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException && call.InterruptedBy is not null)
+        // A method whose call was ended under it meets closed streams and disposed objects: consequences, not failures.
+        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException && call.InterruptedBy is not null)
         {
             status = call.InterruptedBy!.Value;
             Log.MethodCancelled(surroundings.Logger, method.FullName, status.StatusCode);
