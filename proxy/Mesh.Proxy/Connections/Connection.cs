@@ -18,7 +18,7 @@ internal sealed partial class Connection : IDisposable
     private Counted? _source;
     private Counted? _destination;
     private Transport? _dialled;
-    private IPEndPoint? _dialledFrom;
+    private (IPEndPoint Local, IPEndPoint Remote)? _dialledEnds;
     private Transport? _accepted;
     private ConnectionEnd? _end;
     private string? _detail;
@@ -60,15 +60,18 @@ internal sealed partial class Connection : IDisposable
     public void Accepted(Transport transport) => _accepted = transport;
 
     /// <summary>Whether the client of this connection is this proxy.</summary>
-    public bool IsLoop => _table.IsOwn(Client, Direction) || (Direction == Direction.Outbound && _table.IsOwn(Client, Direction.Inbound));
+    /// <param name="destination">Where the client connected to, before any redirection.</param>
+    public bool IsLoop(IPEndPoint destination) =>
+        _table.IsOwn(Client, destination, Direction) || (Direction == Direction.Outbound && _table.IsOwn(Client, destination, Direction.Inbound));
 
     /// <summary>The connection owns the socket that was opened for it.</summary>
     public void Dialled(Transport transport)
     {
         _dialled = transport;
-        if (_dialledFrom is not null) _table.Undialled(Direction, _dialledFrom);
-        _dialledFrom = transport.Local;
-        _table.Dialled(Direction, _dialledFrom);
+        Undial();
+        var (local, remote) = (transport.Local, transport.Remote);
+        _dialledEnds = (local, remote);
+        _table.Dialled(Direction, local, remote);
     }
 
     /// <summary>From here on the bytes of <paramref name="transport"/> are counted under <paramref name="labels"/>.</summary>
@@ -109,10 +112,16 @@ internal sealed partial class Connection : IDisposable
         else _accepted?.Abort();
         _dialled?.Dispose();
         (_accepted, _dialled) = (null, null);
-        if (_dialledFrom is not null) _table.Undialled(Direction, _dialledFrom);
+        Undial();
         _table.Remove(this);
         _table.Metrics.Ended(Direction, end);
         Log.Ended(_table.Log, _table.AccessLog, this, end, _detail, up, down, TimeSpan.FromMilliseconds(_table.Now - _opened));
+    }
+
+    private void Undial()
+    {
+        if (_dialledEnds is { } ends) _table.Undialled(Direction, ends.Local, ends.Remote);
+        _dialledEnds = null;
     }
 
     private sealed class Counted

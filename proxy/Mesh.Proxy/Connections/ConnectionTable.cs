@@ -10,7 +10,7 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
 {
     private readonly HashSet<Connection> _open = [];
     private readonly int[] _counts = new int[2];
-    private readonly HashSet<IPEndPoint>[] _dialled = [[], []];
+    private readonly HashSet<(IPEndPoint Local, IPEndPoint Remote)>[] _dialled = [[], []];
     private TaskCompletionSource? _empty;
     private long _lastId;
 
@@ -33,10 +33,11 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
     }
 
     /// <summary>
-    /// Whether <paramref name="client"/> is a socket that a connection of <paramref name="direction"/> opened: what we dialled was redirected
-    /// to ourselves, as happens when the redirection does not leave out the proxy's own user.
+    /// Whether <paramref name="client"/> is a socket that a connection of <paramref name="direction"/> opened to <paramref name="destination"/>:
+    /// what we dialled was redirected to ourselves, as happens when the redirection does not leave out the proxy's own user. Both ends are
+    /// compared: the kernel gives the same local port to sockets with different destinations, so that the client's alone may be the application's.
     /// </summary>
-    public bool IsOwn(IPEndPoint client, Direction direction) => _dialled[(int)direction].Contains(client);
+    public bool IsOwn(IPEndPoint client, IPEndPoint destination, Direction direction) => _dialled[(int)direction].Contains((client, destination));
 
     public int CountOf(Direction direction) => _counts[(int)direction];
 
@@ -61,9 +62,9 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
         return left.Length;
     }
 
-    internal void Dialled(Direction direction, IPEndPoint local) => _dialled[(int)direction].Add(local);
+    internal void Dialled(Direction direction, IPEndPoint local, IPEndPoint remote) => _dialled[(int)direction].Add((local, remote));
 
-    internal void Undialled(Direction direction, IPEndPoint local) => _dialled[(int)direction].Remove(local);
+    internal void Undialled(Direction direction, IPEndPoint local, IPEndPoint remote) => _dialled[(int)direction].Remove((local, remote));
 
     internal void Remove(Connection connection)
     {

@@ -36,11 +36,12 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
 
     private InboundRoute Route()
     {
+        var original = client.OriginalDestination;
         var route = service is not null
             ? InboundRoute.ForService(service)
-            : InboundRoute.ForRedirected(client.OriginalDestination, client.Local, context.Settings.Addresses, context.Settings.OpaquePorts, context.Own);
+            : InboundRoute.ForRedirected(original, client.Local, context.Settings.Addresses, context.Settings.OpaquePorts, context.Own);
         connection.Target = route.Application?.ToString() ?? "";
-        return connection.IsLoop ? route with { Refusal = ConnectionEnd.LoopRefused } : route;
+        return connection.IsLoop(original ?? client.Local) ? route with { Refusal = ConnectionEnd.LoopRefused } : route;
     }
 
     /// <summary>What the client starts with; nothing is taken from the socket.</summary>

@@ -54,7 +54,7 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         connection.Target = original?.ToString() ?? "";
         if (original is null || original.Equals(client.Local) || context.Own.Contains(original))
             return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the connection was made to the proxy itself and not redirected");
-        if (connection.IsLoop) return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the proxy's own connections are redirected to itself");
+        if (connection.IsLoop(original)) return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the proxy's own connections are redirected to itself");
         return await OutboundRoute.ForAddressAsync(original, context.Lookup, limit, context.Stop);
     }
 

@@ -70,6 +70,39 @@ public sealed class InboundConnectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_client_with_the_local_port_of_a_connection_we_dialled_is_no_loop()
+    {
+        // The kernel gives one local port to sockets with different destinations; IP_LOCAL_PORT_RANGE (ip(7)) makes it do so here.
+        const int bindAddressNoPort = 24, localPortRange = 51;
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        await using var proxy = await RunningProxy.ReceivingAsync((IPEndPoint)listener.LocalEndpoint, _authority, InboundPolicy.AllUnauthenticated);
+        using var first = await TestClient.ConnectAsync(proxy.Inbound);
+        await first.SendAsync("one");
+        using var dialled = await listener.AcceptSocketAsync();
+        var port = ((IPEndPoint)dialled.RemoteEndPoint!).Port;
+
+        using var second = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
+        try
+        {
+            second.SetRawSocketOption(0, bindAddressNoPort, BitConverter.GetBytes(1));
+            second.SetRawSocketOption(0, localPortRange, BitConverter.GetBytes((uint)(port << 16 | port)));
+        }
+        catch (SocketException)
+        {
+            Assert.Skip("this kernel has no IP_LOCAL_PORT_RANGE (Linux 6.3)");
+        }
+
+        await second.ConnectAsync(proxy.Inbound);
+        Assert.Equal(port, ((IPEndPoint)second.LocalEndPoint!).Port);
+        await second.SendAsync("two"u8.ToArray());
+        using var served = await listener.AcceptSocketAsync().WaitAsync(TestClient.Limit);
+        var bytes = new byte[3];
+        Assert.Equal(3, await served.ReceiveAsync(bytes));
+        Assert.Equal("two"u8.ToArray(), bytes);
+    }
+
+    [Fact]
     public async Task Tls_that_is_for_the_application_passes_untouched()
     {
         var other = TestAuthority.CreateRoot("other.example");
