@@ -46,7 +46,8 @@ internal abstract record OutboundRoute
             {
                 ResolutionKind.Found => OfEndpoints(resolution),
                 ResolutionKind.NotFound => new Refused(ConnectionEnd.NoEndpoint, "no such service"),
-                _ => new Original(address, AbsentReason.NotDiscovered),
+                // Discovery knows the service, so its endpoints may have identities: plaintext would let slip what mutual TLS is to protect.
+                _ => new Refused(ConnectionEnd.DiscoveryUnavailable, "discovery knows the service and has not told its endpoints"),
             };
         }
 

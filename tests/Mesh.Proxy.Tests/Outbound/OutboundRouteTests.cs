@@ -51,6 +51,13 @@ public sealed class OutboundRouteTests
     }
 
     [Fact]
+    public async Task A_redirected_connection_to_a_service_whose_endpoints_are_not_told_is_not_dialled_in_plaintext()
+    {
+        var lookup = Profiling(ResolutionKind.Found, new ServiceProfile("web.demo:80", false, null, false, [])) with { Resolve = Resolving(ResolutionKind.Unavailable, null).Resolve };
+        Assert.Equal(ConnectionEnd.DiscoveryUnavailable, Assert.IsType<OutboundRoute.Refused>(await RouteAsync(lookup)).End);
+    }
+
+    [Fact]
     public async Task A_redirected_connection_to_a_workload_goes_to_it_with_its_identity()
     {
         var lookup = Profiling(ResolutionKind.Found, new ServiceProfile(null, false, Meshed, false, []));
