@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Mesh.Hosting;
 
-/// <summary>Durations as operators of Linkerd and Go programs write them: 500ms, 90s, 15m, 24h, 1h30m, 24h0m0s.</summary>
+/// <summary>Durations as operators of Linkerd and Go programs write them: 500ms, 90s, 15m, 24h, 7d, 1h30m, 24h0m0s. Written without days, as Go does.</summary>
 internal static class DurationText
 {
-    private static readonly (string Unit, double Milliseconds)[] Units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    private static readonly (string Unit, double Milliseconds)[] Units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
     public static bool TryParse(string text, out TimeSpan duration)
     {

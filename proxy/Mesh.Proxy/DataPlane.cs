@@ -38,7 +38,7 @@ internal sealed partial class DataPlane : IDisposable
         (_loop, _settings, _time, _log) = (loop, settings, time, log);
         Metrics = new ProxyMetrics(settings.Inbound.Policy);
         _tls = new CurrentTls(time);
-        _table = new ConnectionTable(loop, Metrics, log, settings.AccessLog);
+        _table = new ConnectionTable(loop, Metrics, log, settings.AccessLog, time);
         try
         {
             Bind();

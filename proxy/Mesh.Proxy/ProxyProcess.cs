@@ -21,6 +21,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
 {
     private readonly TaskCompletionSource _loopEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _certified = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly LineLimit _acceptTrouble = new(burst: 1, TimeSpan.FromSeconds(10), time);
     private volatile bool _draining;
 
     public static string Version => typeof(ProxyProcess).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
@@ -38,7 +39,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         using var loop = new EventLoop(time, new EventLoopOptions
         {
             Unhandled = fault => Log.UnhandledOnLoop(log, fault),
-            AcceptTrouble = errno => Log.AcceptTrouble(log, errno),
+            AcceptTrouble = TellAcceptTrouble,
         });
         AdminServer? admin = null;
         DataPlane? plane = null;
@@ -87,7 +88,12 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         else Log.EndedUnasked(log, Name(first, serving, controlling, administering), first.Exception?.InnerException);
         await end.CancelAsync();
         thread.Join();
-        await Task.WhenAll(controlling, administering).ContinueWith(_ => { }, TaskScheduler.Default);
+        foreach (var (part, task) in ((string, Task)[])[("the control plane client", controlling), ("the admin endpoint", administering)])
+        {
+            await Task.WhenAny(task);
+            if (task.Exception is { } fault && task != first) Log.EndedUnasked(log, part, fault.InnerException);
+        }
+
         return orderly ? ExitCodes.Ok : ExitCodes.Internal;
     }
 
@@ -114,6 +120,12 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
             Log.NotInForce(log, identity.Generation, fault.Message);
             throw;
         }
+    }
+
+    // On the loop; the trouble comes many times a second while it lasts.
+    private void TellAcceptTrouble(int errno)
+    {
+        if (_acceptTrouble.Admit(out _)) Log.AcceptTrouble(log, errno);
     }
 
     private Readiness Readiness(ControlPlane control) =>

@@ -26,9 +26,10 @@ internal sealed partial class AdminServer : IDisposable
     private readonly Socket _listener;
     private readonly Lock _lock = new();
     private readonly LinkedList<Client> _clients = [];
+    private readonly LineLimit _acceptTrouble;
 
     private AdminServer(Socket listener, AdminPages pages, TimeProvider time, LineLog log) =>
-        (_listener, _pages, _time, _log) = (listener, pages, time, log);
+        (_listener, _pages, _time, _log, _acceptTrouble) = (listener, pages, time, log, new LineLimit(burst: 1, TimeSpan.FromSeconds(10), time));
 
     public IPEndPoint Address => (IPEndPoint)_listener.LocalEndPoint!;
 
@@ -68,7 +69,7 @@ internal sealed partial class AdminServer : IDisposable
             catch (SocketException fault)
             {
                 // Out of descriptors, or the client gave up in the queue: neither may end the endpoint that reports it.
-                Log.AcceptFailed(_log, fault.SocketErrorCode);
+                if (_acceptTrouble.Admit(out _)) Log.AcceptFailed(_log, fault.SocketErrorCode);
                 await Task.Delay(TimeSpan.FromMilliseconds(50), _time, CancellationToken.None);
                 continue;
             }

@@ -34,7 +34,7 @@ internal sealed partial class Acceptor(TcpListener listener, Direction direction
         }
         catch (Exception bug)
         {
-            Log.Bug(log, connection.Id, bug);
+            if (table.BugLines.Admit(out var leftOut)) Log.Bug(log, connection.Id, bug, leftOut);
             connection.EndAs(ConnectionEnd.Bug, bug.GetType().Name);
         }
         finally

@@ -7,11 +7,16 @@ internal sealed partial class Connection
 {
     private static class Log
     {
-        /// <summary>The access log: one line for each connection, with it all.</summary>
-        public static void Ended(LineLog log, bool accessLog, Connection connection, ConnectionEnd end, string? detail, long up, long down, TimeSpan open)
+        /// <summary>
+        /// The access log: one line for each connection, with it all. Unless every line is asked for (access log, audit, debug), lines of one reason
+        /// that come too fast are left out, and the next says how many those were.
+        /// </summary>
+        public static void Ended(LineLog log, bool accessLog, Connection connection, ConnectionEnd end, string? detail, long up, long down, TimeSpan open, LineLimit limit)
         {
-            var level = (accessLog || connection.Audited) && !IsOurFault(end) ? LogLevel.Info : Level(end);
-            if (!log.IsEnabled(level)) return;
+            var everyLine = accessLog || connection.Audited;
+            var level = everyLine && end != ConnectionEnd.Bug ? LogLevel.Info : Level(end);
+            long leftOut = 0;
+            if (!log.IsEnabled(level) || (!everyLine && !log.IsEnabled(LogLevel.Debug) && !limit.Admit(out leftOut))) return;
             log.Write(
                 level,
                 3101,
@@ -26,19 +31,17 @@ internal sealed partial class Connection
                 ("audited", connection.Audited ? true : null),
                 ("bytes_up", up),
                 ("bytes_down", down),
-                ("open", open));
+                ("open", open),
+                ("left_out", leftOut == 0 ? null : leftOut));
         }
 
-        // What a peer can bring about at will stays at Info, or it fills the log; what asks for an operator is a warning.
+        // What a peer can bring about at will stays at Info, or it fills the log. That there is no certificate is told once, by who renews it.
         private static LogLevel Level(ConnectionEnd end) => end switch
         {
             ConnectionEnd.Completed or ConnectionEnd.ClientClosedEarly or ConnectionEnd.ClientReset or ConnectionEnd.ServerReset
                 or ConnectionEnd.IdleTimeout or ConnectionEnd.Drained or ConnectionEnd.TooManyConnections => LogLevel.Debug,
             ConnectionEnd.Bug => LogLevel.Error,
-            ConnectionEnd.NoCertificate or ConnectionEnd.LoopRefused => LogLevel.Warn,
             _ => LogLevel.Info,
         };
-
-        private static bool IsOurFault(ConnectionEnd end) => Level(end) >= LogLevel.Warn;
     }
 }

@@ -115,7 +115,7 @@ internal sealed partial class Connection : IDisposable
         Undial();
         _table.Remove(this);
         _table.Metrics.Ended(Direction, end);
-        Log.Ended(_table.Log, _table.AccessLog, this, end, _detail, up, down, TimeSpan.FromMilliseconds(_table.Now - _opened));
+        Log.Ended(_table.Log, _table.AccessLog, this, end, _detail, up, down, TimeSpan.FromMilliseconds(_table.Now - _opened), _table.EndLines(end));
     }
 
     private void Undial()

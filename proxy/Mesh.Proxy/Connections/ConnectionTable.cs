@@ -6,8 +6,12 @@ using Mesh.Proxy.Native;
 namespace Mesh.Proxy.Connections;
 
 /// <summary>The connections that are open now, bounded in number. Lives on the loop.</summary>
-internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, LineLog log, bool accessLog)
+internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, LineLog log, bool accessLog, TimeProvider time)
 {
+    // One for each reason: a peer that is refused all day must not hide what happens to others, nor fill the disk.
+    private readonly LineLimit[] _endLines =
+        [.. Enumerable.Range(0, ConnectionEndText.Count).Select(_ => new LineLimit(burst: 20, TimeSpan.FromSeconds(1), time))];
+
     private readonly HashSet<Connection> _open = [];
     private readonly int[] _counts = new int[2];
     private readonly HashSet<(IPEndPoint Local, IPEndPoint Remote)>[] _dialled = [[], []];
@@ -38,6 +42,12 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
     /// compared: the kernel gives the same local port to sockets with different destinations, so that the client's alone may be the application's.
     /// </summary>
     public bool IsOwn(IPEndPoint client, IPEndPoint destination, Direction direction) => _dialled[(int)direction].Contains((client, destination));
+
+    /// <summary>Keeps the lines of our own faults few: what brings one about can be a peer's doing.</summary>
+    public LineLimit BugLines { get; } = new(burst: 20, TimeSpan.FromSeconds(1), time);
+
+    /// <summary>Keeps the lines of connections that ended for one reason few; every end is counted in the metrics.</summary>
+    public LineLimit EndLines(ConnectionEnd end) => _endLines[(int)end];
 
     public int CountOf(Direction direction) => _counts[(int)direction];
 

@@ -118,11 +118,37 @@ internal sealed class LineLog : IAsyncDisposable
             var text = Text(value);
             line.Append(' ').Append(key).Append('=');
             if (text.Length > 0 && !text.AsSpan().ContainsAnyExcept(Plain)) line.Append(text);
-            else line.Append('"').Append(JavaScriptEncoder.Default.Encode(text).Replace("\\u0022", "\\\"", StringComparison.Ordinal)).Append('"');
+            else Quote(text, line);
         }
 
         return line.ToString();
     }
+
+    // Between quotes all that could end them, end the line, or steer a terminal or a reader's eye (bidi controls) is escaped, and nothing else.
+    private static void Quote(string text, StringBuilder line)
+    {
+        line.Append('"');
+        foreach (var c in text)
+        {
+            switch (c)
+            {
+                case '"' or '\\': line.Append('\\').Append(c); break;
+                case '\n': line.Append("\\n"); break;
+                case '\r': line.Append("\\r"); break;
+                case '\t': line.Append("\\t"); break;
+                default:
+                    if (IsPrintable(c)) line.Append(c);
+                    else line.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+                    break;
+            }
+        }
+
+        line.Append('"');
+    }
+
+    private static bool IsPrintable(char c) => char.GetUnicodeCategory(c) is not (
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
+        or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned);
 
     private string ComposeJson(LogLevel level, int id, string sentence, ReadOnlySpan<LogField> fields)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using Mesh.Hosting;
 
 namespace Mesh.Proxy.Settings;
 
@@ -18,9 +19,12 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> values)
 
     public ImmutableArray<SettingFault> Faults => [.. _faults];
 
-    /// <summary>Keys with the given prefix that nobody asked for: most likely misspelt.</summary>
+    /// <summary>
+    /// Keys with the given prefix that nobody asked for: most likely misspelt. What Kubernetes injects for a Service whose name gives the same
+    /// prefix (PREFIX_SERVICE_HOST, PREFIX_PORT_80_TCP) is left out.
+    /// </summary>
     public ImmutableArray<string> UnknownKeys(string prefix) =>
-        [.. values.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal) && !_known.Contains(k)).Order(StringComparer.Ordinal)];
+        [.. values.Keys.Where(k => k.StartsWith(prefix, StringComparison.Ordinal) && !_known.Contains(k) && !IsInjected(k.AsSpan(prefix.Length))).Order(StringComparer.Ordinal)];
 
     public void Fault(string key, string sentence) => _faults.Add(new SettingFault(key, sentence));
 
@@ -59,14 +63,14 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> values)
     public TimeSpan Duration(string key, TimeSpan fallback, TimeSpan min, TimeSpan max)
     {
         if (Find(key) is not { } text) return fallback;
-        if (!TryParseDuration(text, out var value))
+        if (!DurationText.TryParse(text, out var value))
         {
-            Fault(key, "is not a duration, such as 100ms, 10s, 5m or 24h.");
+            Fault(key, "is not a duration, such as 100ms, 10s, 5m, 1h30m or 2d.");
             return fallback;
         }
 
         if (value >= min && value <= max) return value;
-        Fault(key, string.Create(CultureInfo.InvariantCulture, $"must lie between {min.TotalSeconds} and {max.TotalSeconds} seconds."));
+        Fault(key, $"must lie between {DurationText.Format(min)} and {DurationText.Format(max)}.");
         return fallback;
     }
 
@@ -119,25 +123,7 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> values)
         return true;
     }
 
-    public static bool TryParseDuration(string text, out TimeSpan value)
-    {
-        value = TimeSpan.Zero;
-        var digits = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
-        if (digits is <= 0 or > 9) return false;
-        var number = long.Parse(text.AsSpan(0, digits), CultureInfo.InvariantCulture);
-        long? milliseconds = text[digits..] switch
-        {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => null,
-        };
-        if (milliseconds is null) return false;
-        value = TimeSpan.FromMilliseconds(number * milliseconds.Value);
-        return true;
-    }
+    private static bool IsInjected(ReadOnlySpan<char> name) => name is "PORT" || name.StartsWith("PORT_") || name.StartsWith("SERVICE_");
 
     private ImmutableArray<T> ListOf<T>(string key, ImmutableArray<T> fallback, Func<string, (bool Good, T Value)> parse, string sentence)
     {

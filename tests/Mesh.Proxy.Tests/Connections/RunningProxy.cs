@@ -80,7 +80,8 @@ internal sealed class RunningProxy : IAsyncDisposable
     };
 
     public static async Task<RunningProxy> StartAsync(
-        ProxySettings settings, X509Svid? svid, ITrustBundleSource bundles, DestinationLookup? lookup = null, TimeProvider? time = null, NetworkNamespace? network = null)
+        ProxySettings settings, X509Svid? svid, ITrustBundleSource bundles, DestinationLookup? lookup = null, TimeProvider? time = null, NetworkNamespace? network = null,
+        LogLevel level = LogLevel.Debug)
     {
         var loop = new LoopThread();
         if (network is not null)
@@ -93,7 +94,7 @@ internal sealed class RunningProxy : IAsyncDisposable
         }
 
         var log = new CapturedLog();
-        var lines = new LineLog(log, LogLevel.Debug, LogFormat.Text, TimeProvider.System);
+        var lines = new LineLog(log, level, LogFormat.Text, TimeProvider.System);
         var plane = await loop.On(() => new DataPlane(loop.Loop, settings, lookup ?? DestinationLookup.None, null, time ?? TimeProvider.System, lines));
         if (svid is not null) await plane.UseIdentityAsync(svid, bundles);
         return new RunningProxy(loop, plane, lines, log);

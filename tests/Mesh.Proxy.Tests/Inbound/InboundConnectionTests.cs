@@ -5,6 +5,7 @@ using System.Security.Authentication;
 using System.Text;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Detect;
+using Mesh.Proxy.Logging;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Tests.Connections;
 using Mesh.Proxy.Tests.Detect;
@@ -100,6 +101,25 @@ public sealed class InboundConnectionTests : IAsyncLifetime
         var bytes = new byte[3];
         Assert.Equal(3, await served.ReceiveAsync(bytes));
         Assert.Equal("two"u8.ToArray(), bytes);
+    }
+
+    [Fact]
+    public async Task A_flood_of_refused_connections_is_no_flood_of_log_lines()
+    {
+        var time = new ManualTime(DateTimeOffset.UtcNow);
+        var settings = RunningProxy.Settings(Web);
+        settings = settings with
+        {
+            AccessLog = false,
+            Inbound = settings.Inbound with { Services = [new(new IPEndPoint(IPAddress.Loopback, 0), _application.Address)] },
+        };
+        await using var proxy = await RunningProxy.StartAsync(settings, _authority.CreateSvid(Web), _authority.Bundles, time: time, level: LogLevel.Info);
+        for (var i = 0; i < 100; i++) Assert.Equal("reset", await TestClient.TryAsync(proxy.Inbound, "hi"));
+        time.Advance(TimeSpan.FromSeconds(1.1));
+        Assert.Equal("reset", await TestClient.TryAsync(proxy.Inbound, "hi"));
+        for (var i = 0; i < 20; i++) Assert.DoesNotContain("left_out", await proxy.Log.NextAsync("reason=policy_denied"), StringComparison.Ordinal);
+        Assert.EndsWith(" left_out=80", await proxy.Log.NextAsync("reason=policy_denied"), StringComparison.Ordinal);
+        Assert.Contains("mesh_proxy_connection_ends_total{direction=\"inbound\",reason=\"policy_denied\"} 101\n", await proxy.MetricsAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -30,7 +30,22 @@ public sealed class LineLogTests
         var line = log.Compose(LogLevel.Info, 3001, "name", [("sni", "a\nb\u001b[31m\"")]);
         Assert.DoesNotContain('\n', line);
         Assert.DoesNotContain('\u001b', line);
-        Assert.EndsWith("sni=\"a\\nb\\u001B[31m\\\"\"", line, StringComparison.Ordinal);
+        Assert.EndsWith("sni=\"a\\nb\\u001b[31m\\\"\"", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("it isn't <b>bold</b> & says \u00e9\u4e2d", "\"it isn't <b>bold</b> & says \u00e9\u4e2d\"")]
+    [InlineData("x\" level=\"error", "\"x\\\" level=\\\"error\"")]
+    [InlineData("x\\\" forged=1 \"", "\"x\\\\\\\" forged=1 \\\"\"")]
+    [InlineData("x forged=1", "\"x forged=1\"")]
+    [InlineData("forged=1", "\"forged=1\"")]
+    [InlineData("a\r\n2026-01-01 error", "\"a\\r\\n2026-01-01 error\"")]
+    [InlineData("\u2028\u2029\u202e\u0085\u009b\u007f\0", "\"\\u2028\\u2029\\u202e\\u0085\\u009b\\u007f\\u0000\"")]
+    [InlineData("", "\"\"")]
+    public void A_value_from_a_peer_cannot_forge_quotes_or_fields(string value, string written)
+    {
+        var log = new LineLog(TextWriter.Null, LogLevel.Info, LogFormat.Text, new ManualTime());
+        Assert.Equal($"2026-01-01T00:00:00.000Z info  3001 name detail={written} open=1", log.Compose(LogLevel.Info, 3001, "name", [("detail", value), ("open", 1)]));
     }
 
     [Fact]
