@@ -3,7 +3,7 @@
 # Where it is not, nothing fails here: the tests that need a missing program are skipped by name.
 set -u
 cd "$(dirname "$0")"
-packages=(openssl libssl3 curl gnutls-bin python3-grpcio python3-protobuf iproute2 iptables)
+packages=(openssl libssl3 curl gnutls-bin python3-grpcio python3-protobuf iproute2 iptables debootstrap)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -19,6 +19,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
   fi
 fi
 ./trixie-tools.sh zlint golang-cfssl
+interop/trixie/make-root.sh
 
 # gRPC on Node, for tests/interop/grpc. No install scripts of packages are run.
 node=interop/grpc/node
