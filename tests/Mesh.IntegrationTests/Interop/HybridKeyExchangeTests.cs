@@ -75,7 +75,8 @@ public sealed class HybridKeyExchangeTests
 
     private static ProxyPlan InTrixie(EmbeddedMesh mesh, string program, ProxyPlan plan) => plan with
     {
-        Command = ["chroot", TrixieRoot.Directory, TrixieRoot.Inside(program)],
+        // The runtime does not start without /proc; mounted in a namespace of its own, it goes with the process.
+        Command = ["unshare", "-m", "sh", "-c", "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" \"$1\"", TrixieRoot.Directory, TrixieRoot.Inside(program)],
         Extra = new Dictionary<string, string>
         {
             ["MESH_PROXY_IDENTITY_TOKEN_FILE"] = TrixieRoot.Inside(mesh.TokenFile(plan.ServiceAccount, plan.Namespace)),
