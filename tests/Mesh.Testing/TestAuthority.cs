@@ -44,6 +44,15 @@ public sealed class TestAuthority
         Certificate = Sign(subject, Key, extensions, options.NotBefore ?? now.AddHours(-1), options.NotAfter ?? now.AddYears(10), parent, options.WithKeyIds);
     }
 
+    private TestAuthority(TrustDomain trustDomain, Certificate certificate, AsymmetricAlgorithm key, TestAuthority? parent, TimeProvider time)
+    {
+        _time = time;
+        _parent = parent;
+        TrustDomain = trustDomain;
+        Certificate = certificate;
+        Key = key;
+    }
+
     public TrustDomain TrustDomain { get; }
 
     public Certificate Certificate { get; }
@@ -71,6 +80,21 @@ public sealed class TestAuthority
     /// <param name="trustDomain">The name of the trust domain.</param>
     public static TestAuthority CreateRoot(string trustDomain = "example.org", Func<AuthorityOptions, AuthorityOptions>? change = null, TimeProvider? time = null) =>
         CreateRoot(TrustDomain.Parse(trustDomain), change, time);
+
+    /// <summary>
+    /// The authority of somebody else, for leaves that it would not issue itself: a directory as <c>mesh trust init</c> makes it, with keys on P-256.
+    /// </summary>
+    public static TestAuthority Load(TrustDomain trustDomain, string directory, TimeProvider? time = null)
+    {
+        TestAuthority Read(string certificate, string key, TestAuthority? parent)
+        {
+            var ecdsa = ECDsa.Create();
+            ecdsa.ImportFromPem(File.ReadAllText(Path.Combine(directory, key)));
+            return new TestAuthority(trustDomain, Certificate.ParsePem(File.ReadAllText(Path.Combine(directory, certificate)))[0], ecdsa, parent, time ?? TimeProvider.System);
+        }
+
+        return Read("issuer/tls.crt", "issuer/tls.key", Read("root.crt", "root.key", null));
+    }
 
     public TestAuthority CreateIntermediate(Func<AuthorityOptions, AuthorityOptions>? change = null) => new(TrustDomain, Apply(change), this, _time);
 

@@ -145,10 +145,12 @@ internal sealed unsafe class TlsContext : IDisposable
         if (svid is not null) SetIdentity(svid);
     }
 
-    // The hybrid group exists since OpenSSL 3.5; an older library refuses the whole list for the name it does not know.
+    // The hybrid group exists since OpenSSL 3.5; an older library refuses the whole list for the name it does not know. In 3.5's form a star is a
+    // key share in the ClientHello, so that a peer without the hybrid group need not ask again, and what stands before the slash is chosen
+    // whenever the peer has it.
     private void SetGroups()
     {
-        fixed (byte* hybrid = "X25519MLKEM768:X25519:P-256\0"u8, classic = "X25519:P-256\0"u8)
+        fixed (byte* hybrid = "*X25519MLKEM768/*X25519:P-256\0"u8, classic = "X25519:P-256\0"u8)
         {
             if (OpenSsl.SSL_CTX_ctrl(_handle, OpenSsl.SSL_CTRL_SET_GROUPS_LIST, 0, hybrid) == 1) return;
             OpenSsl.ERR_clear_error();
