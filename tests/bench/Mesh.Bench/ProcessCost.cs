@@ -28,9 +28,14 @@ internal static class ProcessCost
     public static long CpuNanoseconds(IEnumerable<int> pids) => pids.Sum(CpuNanoseconds);
 
     /// <summary>Resident memory in megabytes (VmRSS).</summary>
-    public static double ResidentMegabytes(int pid)
+    public static double ResidentMegabytes(int pid) => Megabytes(pid, "VmRSS:");
+
+    /// <summary>Of the resident memory what no file stands behind, in megabytes (RssAnon).</summary>
+    public static double AnonymousMegabytes(int pid) => Megabytes(pid, "RssAnon:");
+
+    private static double Megabytes(int pid, string field)
     {
-        var line = File.ReadLines($"/proc/{pid}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        var line = File.ReadLines($"/proc/{pid}/status").First(l => l.StartsWith(field, StringComparison.Ordinal));
         return double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
     }
 

@@ -8,17 +8,24 @@ namespace Mesh.Bench;
 internal sealed class Report(string name)
 {
     private readonly List<(string Name, string Unit, double[] Rounds)> _figures = [];
-    private readonly List<(string Name, double Value, string Bar)> _ratios = [];
+    private readonly List<(string Name, double Value, double Min, double Max, string Bar)> _ratios = [];
 
     /// <summary>Adds a quantity with one value per round.</summary>
     public void Figure(string figure, string unit, IEnumerable<double> rounds) => _figures.Add((figure, unit, [.. rounds]));
 
-    /// <summary>Adds ours divided by the peer's, from the medians of two figures, with the bar it is held against.</summary>
-    public void Ratio(string ratio, string ours, string peer, string bar) =>
-        _ratios.Add((ratio, Median(ours) / Median(peer), bar));
+    /// <summary>
+    /// Adds ours divided by the peer's, from the medians of two figures, with the bar it is held against. The spread is that of the rounds: of one
+    /// round's two values where they were measured side by side, else of each of our rounds against the peer's median.
+    /// </summary>
+    public void Ratio(string ratio, string ours, string peer, string bar)
+    {
+        double[] mine = Rounds(ours), theirs = Rounds(peer);
+        var each = mine.Length == theirs.Length ? mine.Zip(theirs, (m, t) => m / t) : mine.Select(m => m / MedianOf(theirs));
+        _ratios.Add((ratio, MedianOf(mine) / MedianOf(theirs), each.Min(), each.Max(), bar));
+    }
 
     /// <summary>The middle value of a figure's rounds.</summary>
-    public double Median(string figure) => MedianOf(_figures.Single(f => f.Name == figure).Rounds);
+    public double Median(string figure) => MedianOf(Rounds(figure));
 
     /// <summary>The table a person reads: median [least - most] of each figure, then the ratios.</summary>
     public string Table()
@@ -26,8 +33,8 @@ internal sealed class Report(string name)
         var text = new StringBuilder().AppendLine().AppendLine(CultureInfo.InvariantCulture, $"{name}: median [min - max]");
         foreach (var (figure, unit, rounds) in _figures)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {figure,-44} {MedianOf(rounds),12:0.##} [{rounds.Min():0.##} - {rounds.Max():0.##}] {unit} ({rounds.Length} rounds)");
-        foreach (var (ratio, value, bar) in _ratios)
-            text.AppendLine(CultureInfo.InvariantCulture, $"  {ratio,-44} {value,12:0.00}x  (bar {bar})");
+        foreach (var (ratio, value, min, max, bar) in _ratios)
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {ratio,-44} {value,12:0.00}x [{min:0.00} - {max:0.00}] (bar {bar})");
         return text.ToString();
     }
 
@@ -38,6 +45,8 @@ internal sealed class Report(string name)
         figures = _figures.ToDictionary(f => f.Name, f => new { unit = f.Unit, median = MedianOf(f.Rounds), min = f.Rounds.Min(), max = f.Rounds.Max(), rounds = f.Rounds.Length }),
         ratios = _ratios.ToDictionary(r => r.Name, r => Math.Round(r.Value, 3)),
     });
+
+    private double[] Rounds(string figure) => _figures.Single(f => f.Name == figure).Rounds;
 
     private static double MedianOf(double[] values)
     {

@@ -106,6 +106,8 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
             ["MESH_PROXY_ADMIN_LISTEN_ADDR"] = admin.ToString(),
             ["MESH_PROXY_INBOUND_LISTEN_ADDR"] = plan.Inbound?.ToString() ?? "",
             ["MESH_PROXY_INBOUND_SERVICES"] = plan.InboundService is { } inbound ? $"{inbound.Listen}={inbound.Application}" : "",
+            // Without named listeners the proxy takes the well-known port of redirected connections, which is one for the whole machine.
+            ["MESH_PROXY_OUTBOUND_LISTEN_ADDR"] = plan.InboundService is null && plan.OutboundServices.Count == 0 ? FreeAddress().ToString() : "",
             ["MESH_PROXY_OUTBOUND_SERVICES"] = string.Join(',', plan.OutboundServices.Select(s => $"{s.Listen}={s.Authority}")),
             ["MESH_PROXY_INBOUND_DEFAULT_POLICY"] = plan.Policy,
             ["MESH_PROXY_IDENTITY_SPIFFE_ID"] = IdOf(plan.Namespace, plan.ServiceAccount).ToString(),

@@ -15,6 +15,9 @@ internal sealed record ProxyPair(string Name, int EchoPort, int SourcePort, Proc
     /// <summary>Resident memory of the outbound proxy with its workers, megabytes.</summary>
     public double OutboundMegabytes() => ProcessCost.Family(Outbound.Id).Sum(ProcessCost.ResidentMegabytes);
 
+    /// <summary>Of that, what no file stands behind.</summary>
+    public double OutboundAnonymousMegabytes() => ProcessCost.Family(Outbound.Id).Sum(ProcessCost.AnonymousMegabytes);
+
     public async ValueTask DisposeAsync()
     {
         foreach (var process in Processes)

@@ -16,7 +16,11 @@ internal static class TcpBenchmark
     public static async Task<Report> RunAsync(string[] arguments)
     {
         var rounds = arguments.SkipWhile(a => a != "--rounds").Skip(1).Select(int.Parse).FirstOrDefault(5);
-        var only = arguments.SkipWhile(a => a != "--only").Skip(1).FirstOrDefault();
+        var names = arguments.SkipWhile(a => a != "--only").Skip(1).FirstOrDefault("mesh,nginx,haproxy").Split(',').ToList();
+        // --variant NAME=VALUE: ours once more with that in the environment of its proxies, to see what a setting is worth.
+        var variant = arguments.SkipWhile(a => a != "--variant").Skip(1).FirstOrDefault();
+        var figures = arguments.SkipWhile(a => a != "--figures").Skip(1).FirstOrDefault("pingpong,bulk,churn").Split(',');
+        if (variant is not null) names.Insert(1, "variant");
         var directory = Directory.CreateTempSubdirectory("mesh-bench-").FullName;
         var processes = new List<Process>();
         var pairs = new List<ProxyPair>();
@@ -27,14 +31,15 @@ internal static class TcpBenchmark
             processes.Add(await load.ServeAsync("echo", echo));
             processes.Add(await load.ServeAsync("source", source));
             var certificates = await Peers.MakeCertificatesAsync(directory);
-            foreach (var name in new[] { "mesh", "nginx", "haproxy" })
+            foreach (var name in names)
             {
-                if (only is not null && !only.Split(',').Contains(name)) continue;
                 pairs.Add(name switch
                 {
-                    "mesh" => await OurPair.StartAsync(directory, echo, source),
+                    "mesh" => await OurPair.StartAsync(name, directory, echo, source, new Dictionary<string, string>()),
+                    "variant" => await OurPair.StartAsync(name, directory, echo, source, new Dictionary<string, string> { [variant!.Split('=')[0]] = variant.Split('=', 2)[1] }),
                     "nginx" => await Peers.NginxAsync(directory, certificates, echo, source),
-                    _ => await Peers.HaproxyAsync(directory, certificates, echo, source),
+                    "haproxy" => await Peers.HaproxyAsync(directory, certificates, echo, source),
+                    _ => throw new ArgumentException($"there is no peer named {name}"),
                 });
             }
 
@@ -44,7 +49,7 @@ internal static class TcpBenchmark
                 foreach (var pair in pairs)
                 {
                     await Console.Error.WriteLineAsync($"round {round} of {rounds}: {pair.Name}");
-                    await MeasureAsync(load, pair, results[pair.Name]);
+                    await MeasureAsync(load, pair, figures, results[pair.Name]);
                 }
             }
 
@@ -63,7 +68,7 @@ internal static class TcpBenchmark
         }
     }
 
-    private static async Task MeasureAsync(Load load, ProxyPair pair, Dictionary<string, List<double>> results)
+    private static async Task MeasureAsync(Load load, ProxyPair pair, string[] figures, Dictionary<string, List<double>> results)
     {
         void Add(string figure, double value)
         {
@@ -73,34 +78,57 @@ internal static class TcpBenchmark
 
         long before = 0;
         var echo = pair.EchoPort.ToString(CultureInfo.InvariantCulture);
-        var pingpong = await load.RunAsync(() => before = pair.Cpu(), "pingpong", echo, $"{Connections}", $"{MessageBytes}", "1", "4");
-        Add("pingpong CPU us", (pair.Cpu() - before) / 1e3 / 2 / pingpong["count"]);
-        Add("pingpong per second", pingpong["count"] / pingpong["seconds"]);
-        Add("pingpong p99 us", pingpong["p99"]);
-        Add("RSS MB", pair.OutboundMegabytes());
+        if (figures.Contains("pingpong"))
+        {
+            var pingpong = await load.RunAsync(() => before = pair.Cpu(), "pingpong", echo, $"{Connections}", $"{MessageBytes}", "1", "4");
+            Add("ping-pong, CPU", (pair.Cpu() - before) / 1e3 / 2 / pingpong["count"]);
+            Add("ping-pong, rate", pingpong["count"] / pingpong["seconds"]);
+            Add("ping-pong, p99", pingpong["p99"]);
+            Add("resident", pair.OutboundMegabytes());
+            Add("of that anonymous", pair.OutboundAnonymousMegabytes());
+        }
 
-        var bulk = await load.RunAsync(() => before = pair.Cpu(), "bulk", pair.SourcePort.ToString(CultureInfo.InvariantCulture), "4", BulkBytes.ToString(CultureInfo.InvariantCulture));
-        Add("bulk CPU ms/GB", (pair.Cpu() - before) / 1e6 / 2 / (bulk["count"] / 1e9));
-        Add("bulk MB/s", bulk["count"] / 1e6 / bulk["seconds"]);
+        if (figures.Contains("bulk"))
+        {
+            var bulk = await load.RunAsync(() => before = pair.Cpu(), "bulk", pair.SourcePort.ToString(CultureInfo.InvariantCulture), "4", BulkBytes.ToString(CultureInfo.InvariantCulture));
+            Add("bulk, CPU", (pair.Cpu() - before) / 1e6 / 2 / (bulk["count"] / 1e9));
+            Add("bulk, rate", bulk["count"] / 1e6 / bulk["seconds"]);
+        }
 
-        var churn = await load.RunAsync(() => before = pair.Cpu(), "churn", echo, "16", "1", "3");
-        Add("new connections CPU us", (pair.Cpu() - before) / 1e3 / 2 / churn["count"]);
-        Add("new connections per second", churn["count"] / churn["seconds"]);
-        Add("new connections failed", churn["failed"]);
+        if (figures.Contains("churn"))
+        {
+            var churn = await load.RunAsync(() => before = pair.Cpu(), "churn", echo, "16", "1", "3");
+            Add("new connections, CPU", (pair.Cpu() - before) / 1e3 / 2 / churn["count"]);
+            Add("new connections, rate", churn["count"] / churn["seconds"]);
+            Add("new connections, failed", churn["failed"]);
+        }
     }
+
+    private static readonly Dictionary<string, string> Units = new()
+    {
+        ["ping-pong, CPU"] = "us each", ["ping-pong, rate"] = "1/s", ["ping-pong, p99"] = "us", ["resident"] = "MB", ["of that anonymous"] = "MB",
+        ["bulk, CPU"] = "ms/GB", ["bulk, rate"] = "MB/s",
+        ["new connections, CPU"] = "us each", ["new connections, rate"] = "1/s", ["new connections, failed"] = "of all",
+    };
 
     private static Report Summarise(Dictionary<string, Dictionary<string, List<double>>> results)
     {
         var report = new Report("tcp");
         foreach (var figure in results.Values.First().Keys)
             foreach (var (pair, figures) in results)
-                report.Figure($"{pair}: {figure}", figure.Split(' ')[^1], figures[figure]);
+                report.Figure($"{pair}: {figure}", Units[figure], figures[figure]);
         foreach (var peer in results.Keys.Where(p => p != "mesh" && results.ContainsKey("mesh")))
         {
-            report.Ratio($"CPU per GB, mesh / {peer}", "mesh: bulk CPU ms/GB", $"{peer}: bulk CPU ms/GB", peer == "nginx" ? "<= 1.0" : "-");
-            report.Ratio($"CPU per ping-pong, mesh / {peer}", "mesh: pingpong CPU us", $"{peer}: pingpong CPU us", peer == "nginx" ? "<= 0.9" : "-");
-            report.Ratio($"new mTLS connections/s, mesh / {peer}", "mesh: new connections per second", $"{peer}: new connections per second", peer == "nginx" ? ">= 0.8" : "-");
-            report.Ratio($"p99 of ping-pong, mesh / {peer}", "mesh: pingpong p99 us", $"{peer}: pingpong p99 us", "-");
+            void Ratio(string ratio, string figure, string bar)
+            {
+                if (results["mesh"].ContainsKey(figure)) report.Ratio($"{ratio}, mesh / {peer}", $"mesh: {figure}", $"{peer}: {figure}", peer == "nginx" ? bar : "-");
+            }
+
+            Ratio("CPU per GB", "bulk, CPU", "<= 1.0");
+            Ratio("CPU per ping-pong", "ping-pong, CPU", "<= 0.9");
+            Ratio("new mTLS connections/s", "new connections, rate", ">= 0.8");
+            Ratio("CPU per new connection", "new connections, CPU", "-");
+            Ratio("p99 of ping-pong", "ping-pong, p99", "-");
         }
 
         return report;
