@@ -88,6 +88,19 @@ public sealed class CancellationTests
     }
 
     [Fact]
+    public async Task A_channel_finds_its_server_again_after_a_restart()
+    {
+        var first = await ProbeServer.StartAsync();
+        using var channel = first.Channel();
+        var client = new Probe.ProbeClient(channel);
+        await client.UnaryAsync(new ProbeRequest());
+        await first.DisposeAsync();
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await client.UnaryAsync(new ProbeRequest()))).StatusCode);
+        await using var second = await ProbeServer.StartAsync(port: first.Address.Port);
+        Assert.Equal("again", (await client.UnaryAsync(new ProbeRequest { Text = "again" })).Text);
+    }
+
+    [Fact]
     public async Task A_connection_that_breaks_in_a_call_is_Unavailable()
     {
         await using var server = await ProbeServer.StartAsync(map: app => app.Use(async (http, next) =>

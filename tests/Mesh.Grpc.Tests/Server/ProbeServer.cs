@@ -16,11 +16,11 @@ internal sealed class ProbeServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly RecordingLogger _log = new();
 
-    private ProbeServer(Action<GrpcServiceOptions>? configure, Action<WebApplication>? map, Action<WebApplicationBuilder>? build, HttpProtocols protocols)
+    private ProbeServer(Action<GrpcServiceOptions>? configure, Action<WebApplication>? map, Action<WebApplicationBuilder>? build, HttpProtocols protocols, int port)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(_log).SetMinimumLevel(LogLevel.Debug);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = protocols));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, port, listen => listen.Protocols = protocols));
         builder.Services.AddGrpc(configure);
         builder.Services.AddSingleton(Service);
         build?.Invoke(builder);
@@ -39,9 +39,9 @@ internal sealed class ProbeServer : IAsyncDisposable
     /// <summary>Messages at Error or above, from any part of the server.</summary>
     public IEnumerable<string> Errors => _log.Errors;
 
-    public static async Task<ProbeServer> StartAsync(Action<GrpcServiceOptions>? configure = null, Action<WebApplication>? map = null, Action<WebApplicationBuilder>? build = null, HttpProtocols protocols = HttpProtocols.Http2)
+    public static async Task<ProbeServer> StartAsync(Action<GrpcServiceOptions>? configure = null, Action<WebApplication>? map = null, Action<WebApplicationBuilder>? build = null, HttpProtocols protocols = HttpProtocols.Http2, int port = 0)
     {
-        var server = new ProbeServer(configure, map, build, protocols);
+        var server = new ProbeServer(configure, map, build, protocols, port);
         await server._app.StartAsync();
         server.Address = new Uri(server._app.Urls.First());
         return server;
