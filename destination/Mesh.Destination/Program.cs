@@ -28,10 +28,10 @@ internal static partial class Program
         {
             server = await DestinationServer.StartAsync(settings, time, logs, stop);
         }
-        catch (IOException failed)
+        catch (CannotListenException taken)
         {
-            Log.NotStarted(log, failed.Message);
-            return ExitCode.Internal;
+            Log.NotStarted(log, taken.Message);
+            return ExitCode.Unavailable;
         }
 
         await using (server)

@@ -8,6 +8,9 @@ internal static class ExitCode
     /// <summary>The configuration is wrong; every fault was listed.</summary>
     public const int Usage = 64;
 
-    /// <summary>A listener or another part failed.</summary>
+    /// <summary>An address cannot be listened on; the log names it and its setting.</summary>
+    public const int Unavailable = 69;
+
+    /// <summary>A part that must not end has ended: a fault of ours.</summary>
     public const int Internal = 70;
 }

@@ -5,14 +5,14 @@ using Serilog.Formatting.Json;
 
 namespace Mesh.Hosting;
 
-/// <summary>One JSON object per event and line: time, level, event, message, then the event's own properties, flat.</summary>
+/// <summary>One JSON object per event and line: timestamp, level, event, message, then the event's own properties, flat.</summary>
 internal sealed class JsonLine : ITextFormatter
 {
     private static readonly JsonValueFormatter Values = new(typeTagName: null);
 
     public void Format(LogEvent logEvent, TextWriter output)
     {
-        output.Write("{\"time\":\"");
+        output.Write("{\"timestamp\":\"");
         output.Write(logEvent.Timestamp.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture));
         output.Write("\",\"level\":\"");
         output.Write(LevelName(logEvent.Level));

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -34,8 +35,10 @@ internal sealed class ListenerHost : IAsyncDisposable
     /// <summary>Completes with the reason when the listener can accept no more.</summary>
     public Task<Exception> Failed => _listeners.Failed;
 
+    /// <param name="setting">The name of the setting that <paramref name="address"/> comes from.</param>
+    /// <exception cref="CannotListenException">The address cannot be had.</exception>
     public static async Task<ListenerHost> StartAsync(
-        IPEndPoint address, Action<IServiceCollection> addServices, Action<KestrelServerOptions> configure, Action<ListenOptions> listen, Action<WebApplication> map, ILoggerFactory logs, CancellationToken ct)
+        string setting, IPEndPoint address, Action<IServiceCollection> addServices, Action<KestrelServerOptions> configure, Action<ListenOptions> listen, Action<WebApplication> map, ILoggerFactory logs, CancellationToken ct)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
@@ -64,6 +67,11 @@ internal sealed class ListenerHost : IAsyncDisposable
             var bound = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
             host.Address = new IPEndPoint(IPAddress.Parse(bound.Host), bound.Port);
             return host;
+        }
+        catch (Exception refused) when (refused is IOException or SocketException)
+        {
+            await host.DisposeAsync();
+            throw new CannotListenException(setting, address, refused);
         }
         catch
         {

@@ -32,7 +32,7 @@ internal sealed partial class DataPlane : IDisposable
 
     /// <summary>Binds every listener. Nothing is accepted before <see cref="ServeAsync"/>.</summary>
     /// <param name="loop">Not running yet, or the caller is on it.</param>
-    /// <exception cref="IOException">An address cannot be bound; the message names it.</exception>
+    /// <exception cref="IOException">An address cannot be bound; the message names it and its setting.</exception>
     public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log)
     {
         (_loop, _settings, _time, _log) = (loop, settings, time, log);
@@ -133,10 +133,22 @@ internal sealed partial class DataPlane : IDisposable
 
     private void Bind()
     {
-        if (_settings.Inbound.Listen is { } inbound) _inboundListeners.Add((TcpListener.Listen(_loop, inbound), null));
-        foreach (var service in _settings.Inbound.Services) _inboundListeners.Add((TcpListener.Listen(_loop, service.Listen), service));
-        if (_settings.Outbound.Listen is { } outbound) _outboundListeners.Add((TcpListener.Listen(_loop, outbound), null));
-        foreach (var service in _settings.Outbound.Services) _outboundListeners.Add((TcpListener.Listen(_loop, service.Listen), service));
+        if (_settings.Inbound.Listen is { } inbound) _inboundListeners.Add((Listen("INBOUND_LISTEN_ADDR", inbound), null));
+        foreach (var service in _settings.Inbound.Services) _inboundListeners.Add((Listen("INBOUND_SERVICES", service.Listen), service));
+        if (_settings.Outbound.Listen is { } outbound) _outboundListeners.Add((Listen("OUTBOUND_LISTEN_ADDR", outbound), null));
+        foreach (var service in _settings.Outbound.Services) _outboundListeners.Add((Listen("OUTBOUND_SERVICES", service.Listen), service));
+    }
+
+    private TcpListener Listen(string setting, IPEndPoint address)
+    {
+        try
+        {
+            return TcpListener.Listen(_loop, address);
+        }
+        catch (IOException refused)
+        {
+            throw new IOException($"{ProxyEnvironment.Prefix}{setting}: {refused.Message}", refused);
+        }
     }
 
     private void Close()

@@ -54,7 +54,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         }
         catch (Exception fault) when (fault is IOException or SocketException)
         {
-            Log.CannotBind(log, fault is SocketException ? $"Cannot listen on {settings.AdminListen}: {fault.Message}." : fault.Message);
+            Log.CannotBind(log, fault is SocketException socket ? $"{ProxyEnvironment.Prefix}ADMIN_LISTEN_ADDR: cannot listen on {settings.AdminListen}: {(socket.SocketErrorCode == SocketError.AddressAlreadyInUse ? "the address is in use" : socket.Message)}." : fault.Message);
             return ExitCodes.Unavailable;
         }
         finally

@@ -80,8 +80,8 @@ internal sealed class RunningIdentity : IAsyncDisposable
         var environment = new Dictionary<string, string>
         {
             ["MESH_IDENTITY_TRUST_DOMAIN"] = TrustDomain.Name,
-            ["MESH_IDENTITY_LISTEN_ADDRESS"] = "127.0.0.1:0",
-            ["MESH_IDENTITY_ADMIN_ADDRESS"] = "127.0.0.1:0",
+            ["MESH_IDENTITY_LISTEN_ADDR"] = "127.0.0.1:0",
+            ["MESH_IDENTITY_ADMIN_LISTEN_ADDR"] = "127.0.0.1:0",
             ["MESH_IDENTITY_ISSUER_DIR"] = IssuerDirectory,
             ["MESH_IDENTITY_ANCHORS_FILE"] = AnchorsFile,
             ["MESH_IDENTITY_TOKEN_VALIDATION"] = "jwks-file",

@@ -34,7 +34,17 @@ public sealed class ProxyProcessTests : IDisposable
         taken.Start();
         await using var run = ProxyProcessRun.Start(Settings(("INBOUND_SERVICES", $"{taken.LocalEndpoint}=127.0.0.1:1")));
         Assert.Equal(69, await run.ExitCodeAsync());
-        await run.Log.NextAsync("error", "3013", taken.LocalEndpoint.ToString()!);
+        await run.Log.NextAsync("error", "3013", $"MESH_PROXY_INBOUND_SERVICES: cannot listen on {taken.LocalEndpoint}: the address is in use.");
+    }
+
+    [Fact]
+    public async Task A_taken_admin_address_is_named_and_ends_with_69()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        await using var run = ProxyProcessRun.Start(Settings(("ADMIN_LISTEN_ADDR", taken.LocalEndpoint.ToString()!)));
+        Assert.Equal(69, await run.ExitCodeAsync());
+        await run.Log.NextAsync("error", "3013", $"MESH_PROXY_ADMIN_LISTEN_ADDR: cannot listen on {taken.LocalEndpoint}: the address is in use.");
     }
 
     [Fact]

@@ -47,7 +47,7 @@ internal sealed class DestinationServer : IAsyncDisposable
     /// <summary>Completes when a part that has to run for as long as the service does has ended.</summary>
     public Task<Exception> Failed { get; private set; } = new TaskCompletionSource<Exception>().Task;
 
-    /// <exception cref="IOException">A port cannot be had.</exception>
+    /// <exception cref="CannotListenException">A port cannot be had.</exception>
     public static async Task<DestinationServer> StartAsync(DestinationSettings settings, TimeProvider time, ILoggerFactory logs, CancellationToken ct)
     {
         var server = new DestinationServer(settings, time, logs);
@@ -94,8 +94,9 @@ internal sealed class DestinationServer : IAsyncDisposable
     {
         var pages = new AdminPages(_readiness, WriteMetrics, FrozenDictionary<string, Action<Utf8JsonWriter>>.Empty, _time);
         _admin = await ListenerHost.StartAsync(
-            _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(pages.AnswerAsync), _logs, ct);
+            DestinationSettings.AdminKey, _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(pages.AnswerAsync), _logs, ct);
         _discovery = await ListenerHost.StartAsync(
+            DestinationSettings.ListenKey,
             _settings.Listen,
             services => services.AddGrpc(options =>
             {

@@ -9,9 +9,8 @@ namespace Mesh.Destination.Settings;
 internal sealed record DestinationSettings
 {
     public const string Prefix = "MESH_DESTINATION_";
-
-    private static readonly Dictionary<string, LogLevel> LogLevels = new() { ["debug"] = LogLevel.Debug, ["info"] = LogLevel.Information, ["warn"] = LogLevel.Warning, ["error"] = LogLevel.Error };
-    private static readonly Dictionary<string, LogFormat> LogFormats = new() { ["json"] = LogFormat.Json, ["text"] = LogFormat.Text };
+    public const string ListenKey = Prefix + "LISTEN_ADDR";
+    public const string AdminKey = Prefix + "ADMIN_LISTEN_ADDR";
 
     public required TrustDomain TrustDomain { get; init; }
 
@@ -59,20 +58,20 @@ internal sealed record DestinationSettings
         var trustDomain = ReadTrustDomain(read);
         var controlPlane = read.Text("CONTROL_PLANE_NAMESPACE") ?? "mesh";
         var ownId = ReadId(read, "SPIFFE_ID", trustDomain, controlPlane, "mesh-destination");
-        var identityId = ReadId(read, "IDENTITY_SPIFFE_ID", trustDomain, controlPlane, "mesh-identity");
+        var identityId = ReadId(read, "IDENTITY_SVC_NAME", trustDomain, controlPlane, "mesh-identity");
         // Port numbers are Linkerd's.
-        var listen = read.Endpoint("LISTEN_ADDRESS", new IPEndPoint(IPAddress.Any, 8086));
-        var admin = read.Endpoint("ADMIN_ADDRESS", new IPEndPoint(IPAddress.Any, 9990));
+        var listen = read.Endpoint("LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 8086));
+        var admin = read.Endpoint("ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 9990));
         var services = read.Required("SERVICES_FILE", "the JSON file of services to serve");
-        var identityAddress = read.Required("IDENTITY_ADDRESS", "host:port of the identity service");
+        var identityAddress = read.Required("IDENTITY_SVC_ADDR", "host:port of the identity service");
         if (identityAddress is not null && (!Uri.TryCreate("https://" + identityAddress, UriKind.Absolute, out var url) || url.Authority != identityAddress))
-            read.Fault("IDENTITY_ADDRESS", "must be host:port");
+            read.Fault("IDENTITY_SVC_ADDR", "must be host:port");
         var token = read.Required("TOKEN_FILE", "the file with this service's ServiceAccount token");
         var anchors = read.Required("ANCHORS_FILE", "a PEM or SPIFFE bundle file with the trust anchors");
         var maxConnections = read.Count("MAX_CONNECTIONS", 30_000, 1, 1_000_000);
         var drain = read.Duration("DRAIN_TIMEOUT", TimeSpan.FromSeconds(10), TimeSpan.Zero, TimeSpan.FromMinutes(10));
-        var logLevel = read.Choice("LOG_LEVEL", LogLevel.Information, LogLevels);
-        var logFormat = read.Choice("LOG_FORMAT", LogFormat.Json, LogFormats);
+        var logLevel = read.Choice("LOG_LEVEL", LogLevel.Information, ConsoleLog.Levels);
+        var logFormat = read.Choice("LOG_FORMAT", LogFormat.Json, ConsoleLog.Formats);
         read.FaultUnknown();
 
         faults = read.Faults;

@@ -19,10 +19,10 @@ internal static partial class IdentityProcess
         {
             server = await IdentityServer.StartAsync(settings, time, logs, stop);
         }
-        catch (IOException e)
+        catch (CannotListenException taken)
         {
-            Log.NotStarted(log, e.Message);
-            return ExitCode.Internal;
+            Log.NotStarted(log, taken.Message);
+            return ExitCode.Unavailable;
         }
 
         await using (server)

@@ -78,7 +78,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
     public Task<Exception> Failed { get; private set; } = new TaskCompletionSource<Exception>().Task;
 
     /// <summary>Loads what there is, signs the service's own certificate if that is possible yet, then opens the ports.</summary>
-    /// <exception cref="IOException">A port cannot be had.</exception>
+    /// <exception cref="CannotListenException">A port cannot be had.</exception>
     public static async Task<IdentityServer> StartAsync(IdentitySettings settings, TimeProvider time, ILoggerFactory logs, CancellationToken ct)
     {
         var server = new IdentityServer(settings, time, logs);
@@ -147,10 +147,11 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         var pages = new Dictionary<string, Action<Utf8JsonWriter>> { ["/streams"] = streams.WriteTo };
         var admin = new AdminPages(Readiness, WriteMetrics, pages.ToFrozenDictionary(), _time);
         _admin = await ListenerHost.StartAsync(
-            _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(admin.AnswerAsync), _logs, ct);
+            IdentitySettings.AdminKey, _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(admin.AnswerAsync), _logs, ct);
 
         var tls = new ServerTls(Own, Feed, Metrics, _time, _logs.CreateLogger<ServerTls>());
         _grpc = await ListenerHost.StartAsync(
+            IdentitySettings.ListenKey,
             _settings.Listen,
             services => services.AddGrpc(options =>
             {

@@ -14,6 +14,8 @@ namespace Mesh.Identity.Settings;
 internal sealed record IdentitySettings
 {
     public const string Prefix = "MESH_IDENTITY_";
+    public const string ListenKey = Prefix + "LISTEN_ADDR";
+    public const string AdminKey = Prefix + "ADMIN_LISTEN_ADDR";
 
     public required TrustDomain TrustDomain { get; init; }
 
@@ -79,8 +81,8 @@ internal sealed record IdentitySettings
         var controlPlane = ReadNamespace(read);
         var ownId = ReadOwnId(read, trustDomain, controlPlane);
         // Port numbers are Linkerd's, so that its manifests and habits carry over.
-        var listen = read.Endpoint("LISTEN_ADDRESS", new IPEndPoint(IPAddress.Any, 8080));
-        var admin = read.Endpoint("ADMIN_ADDRESS", new IPEndPoint(IPAddress.Any, 9990));
+        var listen = read.Endpoint("LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 8080));
+        var admin = read.Endpoint("ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 9990));
         var addressFile = read.Text("ADDRESS_FILE");
         var issuerDirectory = read.Required("ISSUER_DIR", "the directory with the issuer certificate and key (crt.pem and key.pem, or tls.crt and tls.key)");
         var anchorsFile = read.Required("ANCHORS_FILE", "a PEM file with the trust anchors");
@@ -97,8 +99,8 @@ internal sealed record IdentitySettings
         // One identity can run on many pods, but no single identity may take all the room there is.
         var maxStreamsPerId = read.Count("MAX_BUNDLE_STREAMS_PER_ID", maxStreams - maxStreams / 4, 1, 1_000_000);
         var drain = read.Duration("DRAIN_TIMEOUT", TimeSpan.FromSeconds(20), TimeSpan.Zero, TimeSpan.FromMinutes(10));
-        var logLevel = read.Choice("LOG_LEVEL", LogLevel.Information, LogLevels);
-        var logFormat = read.Choice("LOG_FORMAT", LogFormat.Json, LogFormats);
+        var logLevel = read.Choice("LOG_LEVEL", LogLevel.Information, ConsoleLog.Levels);
+        var logFormat = read.Choice("LOG_FORMAT", LogFormat.Json, ConsoleLog.Formats);
         read.FaultUnknown();
 
         faults = read.Faults;
@@ -130,13 +132,6 @@ internal sealed record IdentitySettings
         };
         return true;
     }
-
-    private static readonly Dictionary<string, LogLevel> LogLevels = new()
-    {
-        ["debug"] = LogLevel.Debug, ["information"] = LogLevel.Information, ["warning"] = LogLevel.Warning, ["error"] = LogLevel.Error,
-    };
-
-    private static readonly Dictionary<string, LogFormat> LogFormats = new() { ["json"] = LogFormat.Json, ["text"] = LogFormat.Text };
 
     private static TrustDomain? ReadTrustDomain(SettingsReader read)
     {

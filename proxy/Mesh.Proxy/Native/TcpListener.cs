@@ -31,16 +31,16 @@ internal sealed class TcpListener : IDisposable
     public static TcpListener Listen(EventLoop loop, IPEndPoint address)
     {
         int fd = Libc.socket(SocketAddress.Family(address), Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
-        if (fd < 0) throw new IOException($"Cannot listen on {address}: no socket, errno {Libc.LastError}.");
+        if (fd < 0) throw new IOException($"cannot listen on {address}: no socket, errno {Libc.LastError}.");
         _ = Libc.SetOption(fd, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
         TcpTransport.Tune(fd);
         if (Bind(fd, address) is var errno and not 0)
         {
             Libc.Close(fd);
-            throw new IOException($"Cannot listen on {address}: {(errno == Libc.EADDRINUSE ? "the address is in use" : $"errno {errno}")}.");
+            throw new IOException($"cannot listen on {address}: {(errno == Libc.EADDRINUSE ? "the address is in use" : $"errno {errno}")}.");
         }
 
-        LoopSocket socket = LoopSocket.Open(loop, fd, writable: true, out errno) ?? throw new IOException($"Cannot listen on {address}: errno {errno}.");
+        LoopSocket socket = LoopSocket.Open(loop, fd, writable: true, out errno) ?? throw new IOException($"cannot listen on {address}: errno {errno}.");
         return new TcpListener(socket, SocketAddress.Local(fd));
     }
 

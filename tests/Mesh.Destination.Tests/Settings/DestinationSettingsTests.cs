@@ -1,4 +1,6 @@
 using Mesh.Destination.Settings;
+using Mesh.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace Mesh.Destination.Tests.Settings;
 
@@ -8,7 +10,7 @@ public sealed class DestinationSettingsTests
     {
         ["MESH_DESTINATION_TRUST_DOMAIN"] = "example.org",
         ["MESH_DESTINATION_SERVICES_FILE"] = "/s.json",
-        ["MESH_DESTINATION_IDENTITY_ADDRESS"] = "127.0.0.1:8080",
+        ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = "127.0.0.1:8080",
         ["MESH_DESTINATION_TOKEN_FILE"] = "/t",
         ["MESH_DESTINATION_ANCHORS_FILE"] = "/a",
     };
@@ -24,17 +26,50 @@ public sealed class DestinationSettingsTests
         Assert.Equal("mesh-destination.mesh.serviceaccount.identity.mesh.example.org", settings.OwnDnsName);
     }
 
+    [Theory]
+    [InlineData("debug", LogLevel.Debug)]
+    [InlineData("info", LogLevel.Information)]
+    [InlineData("warn", LogLevel.Warning)]
+    [InlineData("error", LogLevel.Error)]
+    [InlineData("off", LogLevel.None)]
+    public void Levels_have_the_proxys_names(string name, LogLevel level)
+    {
+        var environment = Complete();
+        environment["MESH_DESTINATION_LOG_LEVEL"] = name;
+        Assert.True(DestinationSettings.TryRead(environment, out var settings, out _));
+        Assert.Equal(level, settings.LogLevel);
+    }
+
+    [Fact]
+    public async Task A_port_that_is_taken_is_one_sentence_with_its_setting_and_69()
+    {
+        using var directory = new TemporaryDirectory();
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        var environment = Complete();
+        environment["MESH_DESTINATION_SERVICES_FILE"] = directory.Write("services.json", "{}");
+        environment["MESH_DESTINATION_ANCHORS_FILE"] = directory.File("anchors.pem");
+        environment["MESH_DESTINATION_TOKEN_FILE"] = directory.File("token");
+        environment["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = "127.0.0.1:1";
+        environment["MESH_DESTINATION_ADMIN_LISTEN_ADDR"] = taken.LocalEndpoint.ToString()!;
+        environment["MESH_DESTINATION_LOG_FORMAT"] = "text";
+        var run = await ProgramRun.OfAssemblyAsync("Mesh.Destination", [], environment: environment);
+        Assert.Equal(69, run.ExitCode);
+        Assert.Contains($"MESH_DESTINATION_ADMIN_LISTEN_ADDR: cannot listen on {taken.LocalEndpoint}: the address is in use.", run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Every_fault_is_listed_with_its_key()
     {
         var environment = Complete();
         environment.Remove("MESH_DESTINATION_TOKEN_FILE");
-        environment["MESH_DESTINATION_LISTEN_ADDRESS"] = "here";
-        environment["MESH_DESTINATION_IDENTITY_ADDRESS"] = "no port";
+        environment["MESH_DESTINATION_LISTEN_ADDR"] = "here";
+        environment["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = "no port";
         environment["MESH_DESTINATION_TRUST_DOMAIN"] = "Example.org";
         environment["MESH_DESTINATION_COLOUR"] = "red";
         Assert.False(DestinationSettings.TryRead(environment, out _, out var faults));
-        foreach (var key in new[] { "TOKEN_FILE", "LISTEN_ADDRESS", "IDENTITY_ADDRESS", "TRUST_DOMAIN", "COLOUR" })
+        foreach (var key in new[] { "TOKEN_FILE", "LISTEN_ADDR", "IDENTITY_SVC_ADDR", "TRUST_DOMAIN", "COLOUR" })
             Assert.Contains(faults, f => f.Key == "MESH_DESTINATION_" + key);
     }
 }

@@ -22,15 +22,20 @@ public sealed class IdentityProcessTests
         Assert.Empty(await run.Output);
     }
 
-    [Fact]
-    public async Task A_port_that_is_taken_ends_the_process_with_a_failure()
+    [Theory]
+    [InlineData("MESH_IDENTITY_LISTEN_ADDR")]
+    [InlineData("MESH_IDENTITY_ADMIN_LISTEN_ADDR")]
+    public async Task A_port_that_is_taken_is_one_sentence_with_its_setting_and_69(string setting)
     {
         await using var identity = await RunningIdentity.StartAsync();
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
-        await using var run = IdentityProcessRun.Start(identity.Environment(e => e["MESH_IDENTITY_LISTEN_ADDRESS"] = taken.LocalEndpoint.ToString()!));
-        Assert.Equal(70, await run.ExitCodeAsync());
-        Assert.Contains("NotStarted", await run.Output, StringComparison.Ordinal);
+        await using var run = IdentityProcessRun.Start(identity.Environment(e => e[setting] = taken.LocalEndpoint.ToString()!));
+        Assert.Equal(69, await run.ExitCodeAsync());
+        using var line = JsonDocument.Parse(Assert.Single((await run.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries), l => l.Contains("NotStarted", StringComparison.Ordinal)));
+        Assert.Equal($"The service could not start: {setting}: cannot listen on {taken.LocalEndpoint}: the address is in use.", line.RootElement.GetProperty("message").GetString()!.Replace("\"", "", StringComparison.Ordinal));
+        Assert.DoesNotContain("Exception", await run.Output, StringComparison.Ordinal);
+        Assert.Equal("", await run.Error);
     }
 
     [Fact]
@@ -57,7 +62,7 @@ public sealed class IdentityProcessTests
         Assert.All(lines, line =>
         {
             using var json = JsonDocument.Parse(line);
-            Assert.True(json.RootElement.TryGetProperty("time", out _) && json.RootElement.TryGetProperty("level", out _) && json.RootElement.TryGetProperty("message", out _), line);
+            Assert.True(json.RootElement.TryGetProperty("timestamp", out _) && json.RootElement.TryGetProperty("level", out _) && json.RootElement.TryGetProperty("message", out _), line);
         });
         using var issued = JsonDocument.Parse(Assert.Single(lines, l => l.Contains("\"CertificateIssued\"", StringComparison.Ordinal)));
         Assert.Equal("spiffe://cluster.local/ns/shop/sa/web", issued.RootElement.GetProperty("SpiffeId").GetString());

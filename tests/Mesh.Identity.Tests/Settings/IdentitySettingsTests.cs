@@ -41,7 +41,7 @@ public sealed class IdentitySettingsTests
         var environment = new Dictionary<string, string>
         {
             ["MESH_IDENTITY_TRUST_DOMAIN"] = "Not A Domain",
-            ["MESH_IDENTITY_LISTEN_ADDRESS"] = "localhost",
+            ["MESH_IDENTITY_LISTEN_ADDR"] = "localhost",
             ["MESH_IDENTITY_LIFETIME"] = "59s",
             ["MESH_IDENTITY_LOG_FORMAT"] = "yaml",
             ["MESH_IDENTITY_LIFETIMES"] = "60s",
@@ -51,7 +51,7 @@ public sealed class IdentitySettingsTests
         Assert.Equal(
             [
                 "MESH_IDENTITY_ANCHORS_FILE", "MESH_IDENTITY_ISSUER_DIR", "MESH_IDENTITY_LIFETIME", "MESH_IDENTITY_LIFETIMES",
-                "MESH_IDENTITY_LISTEN_ADDRESS", "MESH_IDENTITY_LOG_FORMAT", "MESH_IDENTITY_TOKEN_VALIDATION", "MESH_IDENTITY_TRUST_DOMAIN",
+                "MESH_IDENTITY_LISTEN_ADDR", "MESH_IDENTITY_LOG_FORMAT", "MESH_IDENTITY_TOKEN_VALIDATION", "MESH_IDENTITY_TRUST_DOMAIN",
             ],
             faults.Select(f => f.Key).Order(StringComparer.Ordinal));
         Assert.All(faults, fault => Assert.False(string.IsNullOrWhiteSpace(fault.Sentence)));
@@ -62,10 +62,10 @@ public sealed class IdentitySettingsTests
     [InlineData("MESH_IDENTITY_SPIFFE_ID", "spiffe://other.example/ns/mesh/sa/mesh-identity")]
     [InlineData("MESH_IDENTITY_SPIFFE_ID", "spiffe://cluster.local")]
     [InlineData("MESH_IDENTITY_CONTROL_PLANE_NAMESPACE", "Mesh.System")]
-    [InlineData("MESH_IDENTITY_LISTEN_ADDRESS", "127.0.0.1")]
-    [InlineData("MESH_IDENTITY_LISTEN_ADDRESS", "::1")]
-    [InlineData("MESH_IDENTITY_LISTEN_ADDRESS", "127.0.0.1:70000")]
-    [InlineData("MESH_IDENTITY_ADMIN_ADDRESS", "admin:9990")]
+    [InlineData("MESH_IDENTITY_LISTEN_ADDR", "127.0.0.1")]
+    [InlineData("MESH_IDENTITY_LISTEN_ADDR", "::1")]
+    [InlineData("MESH_IDENTITY_LISTEN_ADDR", "127.0.0.1:70000")]
+    [InlineData("MESH_IDENTITY_ADMIN_LISTEN_ADDR", "admin:9990")]
     [InlineData("MESH_IDENTITY_LIFETIME", "169h")]
     [InlineData("MESH_IDENTITY_LIFETIME", "1 day")]
     [InlineData("MESH_IDENTITY_CLOCK_SKEW", "6m")]
@@ -73,6 +73,7 @@ public sealed class IdentitySettingsTests
     [InlineData("MESH_IDENTITY_MAX_CONNECTIONS", "0")]
     [InlineData("MESH_IDENTITY_MAX_CONNECTIONS", "-1")]
     [InlineData("MESH_IDENTITY_LOG_LEVEL", "loud")]
+    [InlineData("MESH_IDENTITY_LOG_LEVEL", "information")]
     [InlineData("MESH_IDENTITY_TOKEN_AUDIENC", "x")]
     public void A_wrong_value_is_one_fault_under_its_key(string key, string value)
     {

@@ -155,8 +155,8 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
             new Dictionary<string, string>
             {
                 ["MESH_IDENTITY_TRUST_DOMAIN"] = TrustDomain.Name,
-                ["MESH_IDENTITY_LISTEN_ADDRESS"] = IdentityAddress.ToString(),
-                ["MESH_IDENTITY_ADMIN_ADDRESS"] = IdentityAdmin.ToString(),
+                ["MESH_IDENTITY_LISTEN_ADDR"] = IdentityAddress.ToString(),
+                ["MESH_IDENTITY_ADMIN_LISTEN_ADDR"] = IdentityAdmin.ToString(),
                 ["MESH_IDENTITY_ISSUER_DIR"] = _layout.Issuer,
                 ["MESH_IDENTITY_ANCHORS_FILE"] = _layout.Bundle,
                 ["MESH_IDENTITY_LIFETIME"] = string.Create(CultureInfo.InvariantCulture, $"{lifetime.TotalSeconds:0}s"),
@@ -175,10 +175,10 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
             new Dictionary<string, string>
             {
                 ["MESH_DESTINATION_TRUST_DOMAIN"] = TrustDomain.Name,
-                ["MESH_DESTINATION_LISTEN_ADDRESS"] = DestinationAddress.ToString(),
-                ["MESH_DESTINATION_ADMIN_ADDRESS"] = DestinationAdmin.ToString(),
+                ["MESH_DESTINATION_LISTEN_ADDR"] = DestinationAddress.ToString(),
+                ["MESH_DESTINATION_ADMIN_LISTEN_ADDR"] = DestinationAdmin.ToString(),
                 ["MESH_DESTINATION_SERVICES_FILE"] = _layout.Discovery,
-                ["MESH_DESTINATION_IDENTITY_ADDRESS"] = IdentityAddress.ToString(),
+                ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = IdentityAddress.ToString(),
                 ["MESH_DESTINATION_TOKEN_FILE"] = TokenFile("mesh-destination", "mesh"),
                 ["MESH_DESTINATION_ANCHORS_FILE"] = _layout.Bundle,
             },

@@ -119,8 +119,8 @@ internal static class CertifyBenchmark
         var start = new ProcessStartInfo("sh", ["-c", $"exec taskset -c 0 dotnet '{program}' > '{Path.Combine(Directory.CreateDirectory(Path.Combine(folder, "log")).FullName, "identity.log")}'"]);
         foreach (var key in start.Environment.Keys.Where(k => k.StartsWith("MESH_IDENTITY_", StringComparison.Ordinal)).ToArray()) start.Environment.Remove(key);
         start.Environment["MESH_IDENTITY_TRUST_DOMAIN"] = Domain.Name;
-        start.Environment["MESH_IDENTITY_LISTEN_ADDRESS"] = "127.0.0.1:0";
-        start.Environment["MESH_IDENTITY_ADMIN_ADDRESS"] = "127.0.0.1:0";
+        start.Environment["MESH_IDENTITY_LISTEN_ADDR"] = "127.0.0.1:0";
+        start.Environment["MESH_IDENTITY_ADMIN_LISTEN_ADDR"] = "127.0.0.1:0";
         start.Environment["MESH_IDENTITY_ADDRESS_FILE"] = addresses;
         start.Environment["MESH_IDENTITY_ISSUER_DIR"] = trust.IssuerPath;
         start.Environment["MESH_IDENTITY_ANCHORS_FILE"] = trust.AnchorsPath;
