@@ -56,7 +56,7 @@ internal sealed partial class DataPlane : IDisposable
         _inbound = new InboundContext(
             settings.Inbound, new InboundRules(settings.Inbound.Policy, settings.Inbound.ClusterNetworks), settings.Identity.ServerName, _tls, guarded, Metrics);
         _outbound = new OutboundContext(
-            settings.Outbound, lookup, _tls, new OwnListeners(outboundOnly), new EndpointLoad(new Random()), Metrics, _stopping.Token);
+            settings.Outbound, lookup, _tls, new OwnListeners(outboundOnly), new EndpointLoad(new Random()), Metrics);
     }
 
     public ProxyMetrics Metrics { get; }

@@ -20,6 +20,7 @@ internal sealed partial class Connection : IDisposable
     private Transport? _dialled;
     private (IPEndPoint Local, IPEndPoint Remote)? _dialledEnds;
     private Transport? _accepted;
+    private ClientWatch? _watch;
     private ConnectionEnd? _end;
     private string? _detail;
     private bool _disposed;
@@ -59,6 +60,9 @@ internal sealed partial class Connection : IDisposable
     /// <summary>TLS has taken over the accepted socket.</summary>
     public void Accepted(Transport transport) => _accepted = transport;
 
+    /// <summary>From here until the watch is disposed the client is not read from; when it leaves, or the connection is cut, the watch says so.</summary>
+    public ClientWatch WatchClient(TcpTransport client) => _watch = new ClientWatch(this, client);
+
     /// <summary>Whether the client of this connection is this proxy.</summary>
     /// <param name="destination">Where the client connected to, before any redirection.</param>
     public bool IsLoop(IPEndPoint destination) =>
@@ -93,6 +97,7 @@ internal sealed partial class Connection : IDisposable
     public void Cut(ConnectionEnd reason)
     {
         EndAs(reason);
+        _watch?.Abandon();
         _accepted?.Abort();
         _dialled?.Abort();
     }

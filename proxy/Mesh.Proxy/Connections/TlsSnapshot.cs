@@ -40,13 +40,15 @@ internal sealed class TlsSnapshot : IDisposable
     /// <param name="serverName">Sent as SNI.</param>
     /// <param name="withHeader">Whether a transport header will follow.</param>
     /// <param name="limit">For the whole handshake.</param>
-    public ValueTask<TlsHandshakeResult> ConnectAsync(TcpTransport server, SpiffeId expected, string serverName, bool withHeader, TimeSpan limit) =>
+    /// <param name="abandoned">Fires, on the loop, when nobody waits for the connection any more.</param>
+    public ValueTask<TlsHandshakeResult> ConnectAsync(TcpTransport server, SpiffeId expected, string serverName, bool withHeader, TimeSpan limit, CancellationToken abandoned) =>
         TlsTransport.ConnectAsync(
             server,
             withHeader ? _headerClient : _client,
             serverName,
             chain => SvidVerifier.Verify(chain, _bundles, _time.GetUtcNow()).Expecting(expected),
-            limit);
+            limit,
+            abandoned);
 
     public void Dispose()
     {

@@ -145,7 +145,8 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
     private async ValueTask<TcpTransport?> ConnectAsync(Permit permit, IPEndPoint application)
     {
         if (permit.Port != application.Port) throw new InvalidOperationException("The permit is for another port.");
-        var (status, server) = await TcpTransport.ConnectAsync(client.Loop, application, context.Settings.ConnectTimeout);
+        using var watch = connection.WatchClient(client);
+        var (status, server) = await TcpTransport.ConnectAsync(client.Loop, application, context.Settings.ConnectTimeout, watch.Left);
         if (server is null)
         {
             connection.EndAs(ConnectionEnd.ConnectFailed, status.ToString());

@@ -20,7 +20,6 @@ internal sealed partial class EventLoop : IDisposable
     private readonly LoopContext _context;
     private readonly ConcurrentQueue<Action> _posted = new();
     private readonly Queue<Deferred> _deferred = new();
-    private readonly Queue<LoopSignal> _handshakes = new();
     private readonly HashSet<LoopSignal> _delays = [];
     private readonly int _epoll;
     private readonly int _wakeUp;
@@ -30,7 +29,6 @@ internal sealed partial class EventLoop : IDisposable
     private int _socketCount;
     private uint _generation;
     private int _wakeUpSent;
-    private int _handshakeSteps;
     private bool _stopping;
     private bool _disposed;
 
@@ -44,6 +42,7 @@ internal sealed partial class EventLoop : IDisposable
         _timeOrigin = time.GetTimestamp();
         Timers = new TimerWheel(0);
         Buffers = new NativeBuffers();
+        Handshakes = new HandshakeQueue(this, options.HandshakeStepsPerTurn);
         _context = new LoopContext(this);
         _epoll = Libc.epoll_create1(Libc.EPOLL_CLOEXEC);
         if (_epoll < 0) throw new IOException($"epoll_create1 failed with errno {Libc.LastError}.");
@@ -80,6 +79,9 @@ internal sealed partial class EventLoop : IDisposable
     public int SocketCount => _socketCount;
 
     public NativeBuffers Buffers { get; }
+
+    /// <summary>Where TLS handshakes wait for their share of the thread.</summary>
+    public HandshakeQueue Handshakes { get; }
 
     /// <summary>Whether the caller runs on this loop's thread.</summary>
     public bool IsCurrent => t_current == this;
@@ -194,23 +196,6 @@ internal sealed partial class EventLoop : IDisposable
     /// <summary>Puts <paramref name="flushable"/> on the list that is flushed when all events of the turn have been handled. Once per turn and object is the caller's care.</summary>
     public void AtEndOfTurn(IFlushable flushable) => _dirty.Add(flushable);
 
-    /// <summary>
-    /// Awaited before each step of a TLS handshake: completes at once while the turn's budget lasts, else in a later turn, first come first served,
-    /// so that a crowd of new connections does not hold up the established ones.
-    /// </summary>
-    public ValueTask<IoStatus> HandshakeTurnAsync()
-    {
-        if (_handshakes.Count == 0 && _handshakeSteps < Options.HandshakeStepsPerTurn)
-        {
-            _handshakeSteps++;
-            return new ValueTask<IoStatus>(IoStatus.Ok);
-        }
-
-        var signal = new LoopSignal(this);
-        _handshakes.Enqueue(signal);
-        return signal.WaitAsync();
-    }
-
     /// <summary>Completes <paramref name="signal"/> from the loop in the next round instead of on this stack; a wait begun after this call is not touched.</summary>
     internal void Defer(LoopSignal signal, IoStatus result)
     {
@@ -234,13 +219,13 @@ internal sealed partial class EventLoop : IDisposable
         RunPosted();
         RunDeferred(deferred);
         Timers.Advance(Now);
-        RunHandshakes();
+        Handshakes.Grant();
         Flush();
     }
 
     private long Patience(long maxWait)
     {
-        if (_deferred.Count > 0 || _dirty.Count > 0 || _handshakes.Count > 0 || !_posted.IsEmpty) return 0;
+        if (_deferred.Count > 0 || _dirty.Count > 0 || Handshakes.Count > 0 || !_posted.IsEmpty) return 0;
         long untilTimer = Timers.UntilNext(Now);
         if (untilTimer < 0) return maxWait;
         if (_foreignClock is { } clock && untilTimer > 0)
@@ -281,18 +266,6 @@ internal sealed partial class EventLoop : IDisposable
         }
     }
 
-    private void RunHandshakes()
-    {
-        _handshakeSteps = 0;
-        while (_handshakeSteps < Options.HandshakeStepsPerTurn && _handshakes.TryDequeue(out LoopSignal? next))
-        {
-            _handshakeSteps++;
-            next.Complete(IoStatus.Ok);
-        }
-
-        // What was granted here counts for the turn that now begins.
-    }
-
     private void Flush()
     {
         if (_dirty.Count == 0) return;
@@ -307,7 +280,7 @@ internal sealed partial class EventLoop : IDisposable
         foreach (LoopSocket? socket in _sockets) socket?.Abandon();
         foreach (LoopSignal delay in _delays) Defer(delay, IoStatus.Closed);
         long end = Now + (long)Options.StopGrace.TotalMilliseconds;
-        while (Now < end && (_socketCount > 0 || _deferred.Count > 0 || _handshakes.Count > 0 || !_posted.IsEmpty)) RunTurn(10);
+        while (Now < end && (_socketCount > 0 || _deferred.Count > 0 || Handshakes.Count > 0 || !_posted.IsEmpty)) RunTurn(10);
     }
 
     /// <summary>Adds a socket to the epoll set; 0, or the errno of epoll_ctl(2), after which the socket is not on the loop.</summary>

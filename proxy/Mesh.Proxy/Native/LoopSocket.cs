@@ -52,6 +52,12 @@ internal sealed class LoopSocket
     /// <summary>The peer's FIN, an error or a hang-up has been announced: the end can be read even after a short read, and no further edge will come.</summary>
     public bool HungUp { get; private set; }
 
+    /// <summary>The peer has reset the connection or is gone: nothing that is sent can reach it. A FIN alone is not that.</summary>
+    public bool IsDead { get; private set; }
+
+    /// <summary>Called, on the loop, when the peer's FIN, an error or a hang-up is announced: for whoever works for the peer and reads nothing from it.</summary>
+    public Action? HangUpNoticed { get; set; }
+
     /// <summary>A TLS read that must write first (or the reverse) is woken by the other direction's event as well.</summary>
     public bool WakeReaderOnWritable { get; set; }
 
@@ -96,7 +102,9 @@ internal sealed class LoopSocket
 
     public void OnEvents(uint events)
     {
-        if ((events & (Libc.EPOLLRDHUP | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0) HungUp = true;
+        bool hungUp = (events & (Libc.EPOLLRDHUP | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0;
+        if (hungUp) HungUp = true;
+        if ((events & (Libc.EPOLLHUP | Libc.EPOLLERR)) != 0) IsDead = true;
         bool input = (events & (Libc.EPOLLIN | Libc.EPOLLRDHUP | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0;
         bool output = (events & (Libc.EPOLLOUT | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0;
         if (input) Readable = true;
@@ -109,6 +117,7 @@ internal sealed class LoopSocket
 
         if (input || (output && WakeReaderOnWritable)) _readSignal.Complete(IoStatus.Ok);
         if (output && IsOpen) _writeSignal?.Complete(IoStatus.Ok);
+        if (hungUp && IsOpen) HangUpNoticed?.Invoke();
     }
 
     /// <summary>Wakes whoever waits with <paramref name="status"/>, from the loop. The socket stays open.</summary>

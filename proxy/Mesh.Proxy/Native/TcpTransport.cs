@@ -29,16 +29,22 @@ internal sealed class TcpTransport : Transport
 
     internal LoopSocket Socket => _socket;
 
-    /// <summary>Connects within <paramref name="timeout"/>. The transport is there exactly when the status is Ok.</summary>
-    public static async ValueTask<(IoStatus Status, TcpTransport? Transport)> ConnectAsync(EventLoop loop, IPEndPoint remote, TimeSpan timeout)
+    /// <summary>
+    /// Connects within <paramref name="timeout"/>. The transport is there exactly when the status is Ok. <see cref="IoStatus.Closed"/> when
+    /// <paramref name="abandoned"/> fires, which must be on the loop's thread.
+    /// </summary>
+    public static async ValueTask<(IoStatus Status, TcpTransport? Transport)> ConnectAsync(
+        EventLoop loop, IPEndPoint remote, TimeSpan timeout, CancellationToken abandoned)
     {
+        if (abandoned.IsCancellationRequested) return (IoStatus.Closed, null);
         LoopSocket? socket = StartConnect(loop, remote, out int errno);
         if (socket is null) return (IoResult.Classify(errno), null);
         if (errno == Libc.EINPROGRESS)
         {
             LoopTimer timer = loop.Timer(static s => ((LoopSocket)s!).Interrupt(IoStatus.TimedOut), socket);
             timer.Arm((long)timeout.TotalMilliseconds);
-            IoStatus status = await socket.WritableAsync();
+            IoStatus status;
+            using (abandoned.UnsafeRegister(static s => ((LoopSocket)s!).Interrupt(IoStatus.Closed), socket)) status = await socket.WritableAsync();
             timer.Stop();
             if (status == IoStatus.Ok) status = IoResult.Classify(Libc.TakeSocketError(socket.Fd));
             if (status != IoStatus.Ok)

@@ -42,6 +42,9 @@ internal enum TlsHandshakeFailure
 
     /// <summary>Anything else that breaks the protocol; the detail is OpenSSL's text.</summary>
     Error = 10,
+
+    /// <summary>More handshakes wait than can be served, and this one has waited longest.</summary>
+    Overloaded = 11,
 }
 
 /// <summary>

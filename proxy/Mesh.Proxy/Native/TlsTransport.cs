@@ -13,13 +13,16 @@ internal sealed partial class TlsTransport : Transport
     private readonly TcpTransport _tcp;
     private readonly LoopSocket _socket;
     private readonly PeerVerifier _verify;
+    private readonly HandshakeTurn _turn;
     private bool _timedOut;
+    private bool _abandoned;
 
     private TlsTransport(TcpTransport tcp, TlsContext context, PeerVerifier verify)
     {
         _tcp = tcp;
         _socket = tcp.Socket;
         _verify = verify;
+        _turn = new HandshakeTurn(tcp.Loop);
         Context = context;
     }
 
@@ -48,9 +51,17 @@ internal sealed partial class TlsTransport : Transport
     public static ValueTask<TlsHandshakeResult> AcceptAsync(TcpTransport tcp, TlsContext context, PeerVerifier verify, TimeSpan timeout) =>
         new TlsTransport(tcp, context, verify).HandshakeAsync(null, timeout);
 
-    /// <summary>The dialling side. <paramref name="sni"/> is sent as the server name; empty sends none.</summary>
-    public static ValueTask<TlsHandshakeResult> ConnectAsync(TcpTransport tcp, TlsContext context, string sni, PeerVerifier verify, TimeSpan timeout) =>
-        new TlsTransport(tcp, context, verify).HandshakeAsync(sni, timeout);
+    /// <summary>
+    /// The dialling side. <paramref name="sni"/> is sent as the server name; empty sends none. When <paramref name="abandoned"/> fires, which must be
+    /// on the loop's thread, the handshake ends as <see cref="TlsHandshakeFailure.Closed"/>.
+    /// </summary>
+    public static async ValueTask<TlsHandshakeResult> ConnectAsync(
+        TcpTransport tcp, TlsContext context, string sni, PeerVerifier verify, TimeSpan timeout, CancellationToken abandoned)
+    {
+        var transport = new TlsTransport(tcp, context, verify);
+        using CancellationTokenRegistration registration = abandoned.UnsafeRegister(static s => ((TlsTransport)s!).Abandon(), transport);
+        return await transport.HandshakeAsync(sni, timeout);
+    }
 
     internal SvidVerdict JudgePeer(ReadOnlySpan<ReadOnlyMemory<byte>> chain) => Verdict = _verify(chain);
 
@@ -65,8 +76,17 @@ internal sealed partial class TlsTransport : Transport
             IoStatus ready = Context.IsServer ? await _socket.ReadableAsync() : IoStatus.Ok;
             while (ready == IoStatus.Ok)
             {
-                await Loop.HandshakeTurnAsync();
-                if (_timedOut || !_socket.IsOpen) break;
+                // A client that has closed before the first answer cannot finish; later, its last flight and its FIN may come together.
+                if (Context.IsServer && !_turn.HasBegun)
+                {
+                    if (_socket.HungUp) return new TlsHandshakeResult { Failure = TlsHandshakeFailure.PeerClosed };
+                    _socket.HangUpNoticed = () => Loop.Handshakes.Leave(_turn, IoStatus.Reset);
+                }
+
+                IoStatus turn = await Loop.Handshakes.WaitAsync(_turn);
+                _socket.HangUpNoticed = null;
+                if (_timedOut || _abandoned || !_socket.IsOpen || Loop.IsStopping) break;
+                if (turn != IoStatus.Ok) return new TlsHandshakeResult { Failure = turn == IoStatus.Reset ? TlsHandshakeFailure.PeerClosed : TlsHandshakeFailure.Overloaded };
                 switch (HandshakeStep())
                 {
                     case Step.Done:
@@ -100,6 +120,14 @@ internal sealed partial class TlsTransport : Transport
     {
         _timedOut = true;
         _socket.Interrupt(IoStatus.TimedOut);
+        Loop.Handshakes.Leave(_turn, IoStatus.TimedOut);
+    }
+
+    private void Abandon()
+    {
+        _abandoned = true;
+        _socket.Interrupt(IoStatus.Closed);
+        Loop.Handshakes.Leave(_turn, IoStatus.Closed);
     }
 
     private TlsHandshakeResult Failed()

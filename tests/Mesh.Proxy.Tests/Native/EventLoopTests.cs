@@ -131,7 +131,7 @@ public sealed class EventLoopTests
 
         async Task StepAsync(int who, List<(int, long)> log)
         {
-            await loop.Loop.HandshakeTurnAsync();
+            await loop.Loop.Handshakes.WaitAsync(new HandshakeTurn(loop.Loop));
             log.Add((who, loop.Loop.Turn));
         }
     }

@@ -94,7 +94,7 @@ public sealed class HygieneTests
         (TcpTransport client, TcpTransport server) = await TcpTests.PairAsync(loop);
         using (server)
         {
-            Task<TlsHandshakeResult> connect = TlsTransport.ConnectAsync(client, parties.Client, "x", parties.Verify, LoopThread.Limit).AsTask();
+            Task<TlsHandshakeResult> connect = TlsTransport.ConnectAsync(client, parties.Client, "x", parties.Verify, LoopThread.Limit, CancellationToken.None).AsTask();
             byte[] buffer = new byte[4096];
             await server.ReadableAsync();
             int length = server.Read(buffer).Bytes;

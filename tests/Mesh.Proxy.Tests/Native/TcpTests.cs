@@ -12,7 +12,7 @@ public sealed class TcpTests
     {
         using TcpListener listener = TcpListener.Listen(loop, new IPEndPoint(address ?? IPAddress.Loopback, 0));
         ValueTask<(IoStatus, TcpTransport?)> accept = listener.AcceptAsync();
-        (IoStatus status, TcpTransport? client) = await TcpTransport.ConnectAsync(loop, listener.Local, LoopThread.Limit);
+        (IoStatus status, TcpTransport? client) = await TcpTransport.ConnectAsync(loop, listener.Local, LoopThread.Limit, CancellationToken.None);
         Assert.Equal(IoStatus.Ok, status);
         (status, TcpTransport? server) = await accept;
         Assert.Equal(IoStatus.Ok, status);
@@ -87,7 +87,7 @@ public sealed class TcpTests
         {
             using TcpListener listener = TcpListener.Listen(loop.Loop, new IPEndPoint(IPAddress.IPv6Any, 0));
             ValueTask<(IoStatus, TcpTransport?)> accept = listener.AcceptAsync();
-            (_, TcpTransport? client) = await TcpTransport.ConnectAsync(loop.Loop, new IPEndPoint(IPAddress.Loopback, listener.Local.Port), LoopThread.Limit);
+            (_, TcpTransport? client) = await TcpTransport.ConnectAsync(loop.Loop, new IPEndPoint(IPAddress.Loopback, listener.Local.Port), LoopThread.Limit, CancellationToken.None);
             (_, TcpTransport? server) = await accept;
             using (client)
             using (server)
@@ -143,7 +143,7 @@ public sealed class TcpTests
             TcpListener listener = TcpListener.Listen(loop.Loop, new IPEndPoint(IPAddress.Loopback, 0));
             IPEndPoint free = listener.Local;
             listener.Dispose();
-            return await TcpTransport.ConnectAsync(loop.Loop, free, LoopThread.Limit);
+            return await TcpTransport.ConnectAsync(loop.Loop, free, LoopThread.Limit, CancellationToken.None);
         });
         Assert.Equal(IoStatus.Refused, status);
         Assert.Null(transport);
@@ -174,7 +174,7 @@ public sealed class TcpTests
                 }
             }
 
-            (IoStatus status, _) = await loop.On(() => TcpTransport.ConnectAsync(loop.Loop, (IPEndPoint)full.LocalEndPoint!, TimeSpan.FromMilliseconds(100)));
+            (IoStatus status, _) = await loop.On(() => TcpTransport.ConnectAsync(loop.Loop, (IPEndPoint)full.LocalEndPoint!, TimeSpan.FromMilliseconds(100), CancellationToken.None));
             Assert.Equal(IoStatus.TimedOut, status);
         }
         finally

@@ -154,8 +154,8 @@ public sealed class TlsInteropTests : IDisposable
         await tool.OutputContaining("ACCEPT");
         await _loop.On(async () =>
         {
-            (_, TcpTransport? tcp) = await TcpTransport.ConnectAsync(_loop.Loop, new IPEndPoint(IPAddress.Loopback, port), LoopThread.Limit);
-            TlsHandshakeResult result = await TlsTransport.ConnectAsync(tcp!, _parties.Client, "web.mesh", _parties.Verify, LoopThread.Limit);
+            (_, TcpTransport? tcp) = await TcpTransport.ConnectAsync(_loop.Loop, new IPEndPoint(IPAddress.Loopback, port), LoopThread.Limit, CancellationToken.None);
+            TlsHandshakeResult result = await TlsTransport.ConnectAsync(tcp!, _parties.Client, "web.mesh", _parties.Verify, LoopThread.Limit, CancellationToken.None);
             using TlsTransport transport = result.Transport!;
             Assert.Equal(TlsParties.ServerId, result.Verdict!.Id!.ToString());
             // The server sends two session tickets first, which are nothing to us; then the line in reverse.

@@ -40,7 +40,7 @@ internal sealed class TlsParties : IDisposable
     {
         (TcpTransport client, TcpTransport server) = await TcpTests.PairAsync(loop);
         ValueTask<TlsHandshakeResult> accept = TlsTransport.AcceptAsync(server, Server, serverVerifies ?? Verify, LoopThread.Limit);
-        TlsHandshakeResult connected = await TlsTransport.ConnectAsync(client, Client, sni, clientVerifies ?? Verify, LoopThread.Limit);
+        TlsHandshakeResult connected = await TlsTransport.ConnectAsync(client, Client, sni, clientVerifies ?? Verify, LoopThread.Limit, CancellationToken.None);
         return (connected, await accept);
     }
 

@@ -74,7 +74,7 @@ public sealed class TlsTests
         {
             (TcpTransport tcpClient, TcpTransport tcpServer) = await TcpTests.PairAsync(loop.Loop);
             Task<TlsHandshakeResult> accept = TlsTransport.AcceptAsync(tcpServer, parties.Server, parties.Verify, LoopThread.Limit).AsTask();
-            TlsHandshakeResult connected = await TlsTransport.ConnectAsync(tcpClient, parties.Client, "x", parties.Verify, LoopThread.Limit);
+            TlsHandshakeResult connected = await TlsTransport.ConnectAsync(tcpClient, parties.Client, "x", parties.Verify, LoopThread.Limit, CancellationToken.None);
             using TlsTransport client = connected.Transport!;
             // No turn of the loop between the two: one read takes the Finished and the data.
             Assert.False(accept.IsCompleted);
@@ -238,7 +238,7 @@ public sealed class TlsTests
             (TcpTransport client, TcpTransport server) = await TcpTests.PairAsync(loop.Loop);
             Task<TlsHandshakeResult> accept = TlsTransport.AcceptAsync(server, parties.Server, parties.Verify, LoopThread.Limit).AsTask();
             await Assert.ThrowsAsync<InvalidTimeZoneException>(() =>
-                TlsTransport.ConnectAsync(client, parties.Client, "x", _ => throw new InvalidTimeZoneException(), LoopThread.Limit).AsTask());
+                TlsTransport.ConnectAsync(client, parties.Client, "x", _ => throw new InvalidTimeZoneException(), LoopThread.Limit, CancellationToken.None).AsTask());
             Assert.Equal(TlsHandshakeFailure.RejectedByPeer, (await accept).Failure);
         });
     }
@@ -426,7 +426,7 @@ public sealed class TlsTests
             bool tamper = false;
             Task there = RelayAsync(relayIn, relayOut, () => tamper), back = RelayAsync(relayOut, relayIn, () => false);
             ValueTask<TlsHandshakeResult> accept = TlsTransport.AcceptAsync(serverTcp, parties.Server, parties.Verify, LoopThread.Limit);
-            using TlsTransport client = (await TlsTransport.ConnectAsync(clientTcp, parties.Client, "x", parties.Verify, LoopThread.Limit)).Transport!;
+            using TlsTransport client = (await TlsTransport.ConnectAsync(clientTcp, parties.Client, "x", parties.Verify, LoopThread.Limit, CancellationToken.None)).Transport!;
             using TlsTransport server = (await accept).Transport!;
             await client.WriteAllAsync("whole"u8.ToArray());
             Assert.Equal("whole"u8.ToArray(), await TcpTests.ReadExactlyAsync(server, 5));
