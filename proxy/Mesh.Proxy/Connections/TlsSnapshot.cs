@@ -23,9 +23,18 @@ internal sealed class TlsSnapshot : IDisposable
         (Id, NotAfter) = (svid.Id, svid.Leaf.NotAfter);
         // A client certificate is asked for and judged, but not demanded: whether a connection without one is welcome is for the policy to say,
         // which counts its refusals. A certificate that is shown and bad ends the handshake.
-        _server = TlsContext.Server(svid, ClientCertificates.Optional, [TransportHeader.Alpn]);
-        _client = TlsContext.Client(svid, []);
-        _headerClient = TlsContext.Client(svid, [TransportHeader.Alpn]);
+        var made = new List<TlsContext>();
+        try
+        {
+            made.Add(_server = TlsContext.Server(svid, ClientCertificates.Optional, [TransportHeader.Alpn]));
+            made.Add(_client = TlsContext.Client(svid, []));
+            made.Add(_headerClient = TlsContext.Client(svid, [TransportHeader.Alpn]));
+        }
+        catch
+        {
+            foreach (var context in made) context.Dispose();
+            throw;
+        }
     }
 
     public SpiffeId Id { get; }

@@ -40,6 +40,9 @@ internal enum IoStatus : byte
 
     /// <summary>Any other error of the operating system; the number is beside it.</summary>
     Error = 12,
+
+    /// <summary>The connection's own socket answered: nobody listens there, and the kernel had chosen that very port for our end (a simultaneous open with oneself, RFC 9293 section 3.5).</summary>
+    SelfConnected = 13,
 }
 
 /// <summary>One read or write. <see cref="Bytes"/> is above zero exactly when <see cref="Status"/> is <see cref="IoStatus.Ok"/>.</summary>

@@ -54,8 +54,16 @@ internal sealed class TcpTransport : Transport
             }
         }
 
+        // Dialling a port of the range that local ends are chosen from may, when nobody listens there, meet itself.
+        IPEndPoint local = SocketAddress.Local(socket.Fd);
+        if (local.Equals(remote))
+        {
+            socket.Close(IoStatus.SelfConnected);
+            return (IoStatus.SelfConnected, null);
+        }
+
         Tune(socket.Fd);
-        return (IoStatus.Ok, new TcpTransport(socket, remote));
+        return (IoStatus.Ok, new TcpTransport(socket, remote) { _local = local });
     }
 
     public override ValueTask<IoStatus> ReadableAsync() => _socket.ReadableAsync();

@@ -69,7 +69,7 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         if (original is null || original.Equals(client.Local) || context.Own.Contains(original))
             return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the connection was made to the proxy itself and not redirected");
         if (connection.IsLoop(original)) return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the proxy's own connections are redirected to itself");
-        return await OutboundRoute.ForAddressAsync(original, context.Lookup, limit, left);
+        return await OutboundRoute.ForAddressAsync(original, context.Lookup, context.Settings.Undiscovered, limit, left);
     }
 
     /// <summary>Tries endpoints until one answers as who it should be. No byte of the client's has been sent before that, so trying again is safe.</summary>

@@ -32,11 +32,18 @@ internal abstract record OutboundRoute
         };
     }
 
-    /// <summary>A redirected connection. What discovery does not know, or was never able to say, goes where the client meant it to go.</summary>
-    public static async ValueTask<OutboundRoute> ForAddressAsync(IPEndPoint address, DestinationLookup lookup, TimeSpan limit, CancellationToken ct)
+    /// <summary>A redirected connection. What discovery does not know goes where the client meant it to go; <paramref name="undiscovered"/> says what of that it was never able to say.</summary>
+    public static async ValueTask<OutboundRoute> ForAddressAsync(
+        IPEndPoint address, DestinationLookup lookup, UndiscoveredTraffic undiscovered, TimeSpan limit, CancellationToken ct)
     {
         var (kind, profile, _) = await lookup.Profile(address, limit, ct);
-        if (kind == ResolutionKind.Unavailable) return new Original(address, AbsentReason.NotDiscovered);
+        if (kind == ResolutionKind.Unavailable)
+        {
+            return undiscovered == UndiscoveredTraffic.Refuse
+                ? new Refused(ConnectionEnd.DiscoveryUnavailable, "discovery cannot say whether this address is meshed")
+                : new Original(address, AbsentReason.NotDiscovered);
+        }
+
         if (kind == ResolutionKind.NotFound || profile is null) return new Original(address, AbsentReason.NotProvidedByDiscovery);
         if (profile.Refused) return new Refused(ConnectionEnd.NoEndpoint, "discovery's identity for this address cannot be used");
         if (profile.Authority is not null && HostPort.TryParse(profile.Authority, out var authority))

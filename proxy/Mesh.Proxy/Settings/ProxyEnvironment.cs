@@ -92,6 +92,9 @@ internal static class ProxyEnvironment
         // Linkerd's fail-fast time for a destination that nothing is known of.
         DiscoveryTimeout = Span(reader, "OUTBOUND_DISCOVERY_TIMEOUT", 3, 0.001, 300),
         MaxConnections = reader.Number(Prefix + "OUTBOUND_MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+        // Without an answer it cannot be told whether plaintext is wrong; those who would rather lose the connection say so.
+        Undiscovered = reader.Choice(
+            Prefix + "OUTBOUND_UNDISCOVERED", UndiscoveredTraffic.Plaintext, ("plaintext", UndiscoveredTraffic.Plaintext), ("refuse", UndiscoveredTraffic.Refuse)),
     };
 
     private static IdentitySettings? Identity(SettingsReader reader)

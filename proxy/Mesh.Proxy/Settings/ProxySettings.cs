@@ -70,6 +70,19 @@ internal sealed record OutboundSettings
     public required TimeSpan DiscoveryTimeout { get; init; }
 
     public required int MaxConnections { get; init; }
+
+    /// <summary>What becomes of a redirected connection to an address of which discovery cannot say whether it is meshed.</summary>
+    public required UndiscoveredTraffic Undiscovered { get; init; }
+}
+
+/// <summary>What to do with an address that discovery has not told anything of: it does not answer, or more addresses are in use than are followed.</summary>
+internal enum UndiscoveredTraffic
+{
+    /// <summary><c>plaintext</c>: to where the client meant to go, as without a mesh. Linkerd's way: an application keeps working while discovery is away.</summary>
+    Plaintext = 0,
+
+    /// <summary><c>refuse</c>: the connection is refused. What discovery knows nothing of by its own word (an address outside the mesh) is not concerned.</summary>
+    Refuse = 1,
 }
 
 /// <summary>A local listener that stands for one authority of the mesh.</summary>

@@ -59,6 +59,7 @@ internal sealed class RunningProxy : IAsyncDisposable
             HandshakeTimeout = TimeSpan.FromSeconds(20),
             DiscoveryTimeout = TimeSpan.FromSeconds(5),
             MaxConnections = 1000,
+            Undiscovered = UndiscoveredTraffic.Plaintext,
         },
         Identity = new IdentitySettings
         {

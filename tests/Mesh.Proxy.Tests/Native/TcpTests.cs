@@ -151,6 +151,31 @@ public sealed class TcpTests
     }
 
     [Fact]
+    public async Task A_connection_that_met_itself_is_no_connection()
+    {
+        if (await NetworkNamespace.MissingAsync() is { } missing) Assert.Skip(missing);
+        await using NetworkNamespace network = await NetworkNamespace.CreateAsync();
+        // The kernel chooses the local end from a range of two; dialling one of them meets itself every other time.
+        await network.ExecAsync("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=40000 40001");
+        using var loop = new LoopThread();
+        List<IoStatus> seen = await loop.On(async () =>
+        {
+            network.Enter();
+            var statuses = new List<IoStatus>();
+            for (int i = 0; i < 40; i++)
+            {
+                (IoStatus status, TcpTransport? transport) = await TcpTransport.ConnectAsync(loop.Loop, new IPEndPoint(IPAddress.Loopback, 40000), LoopThread.Limit, CancellationToken.None);
+                statuses.Add(status);
+                transport?.Dispose();
+            }
+
+            return statuses;
+        });
+        Assert.Contains(IoStatus.SelfConnected, seen);
+        Assert.DoesNotContain(IoStatus.Ok, seen);
+    }
+
+    [Fact]
     public async Task Connecting_to_a_host_that_does_not_answer_times_out()
     {
         using var loop = new LoopThread();

@@ -130,6 +130,48 @@ public sealed class TlsInteropTests : IDisposable
     }
 
     [Fact]
+    public async Task No_session_is_given_to_be_resumed()
+    {
+        string session = _directory.File("session.pem");
+        Task<TlsHandshakeResult> accept = AcceptAsync();
+        await using Tool tool = Tool.Start("openssl", ["s_client", "-connect", Address, "-sess_out", session, "-state", .. _client]);
+        TlsHandshakeResult result = await accept;
+        await EchoLineAsync(result.Transport!, tool, "hello");
+        await _loop.On(() => result.Transport!.ShutdownWriteAsync());
+        Assert.Equal(0, await tool.ExitAsync());
+        Assert.DoesNotContain("ession ticket", tool.Output.ToLowerInvariant(), StringComparison.Ordinal);
+        Assert.False(File.Exists(session));
+    }
+
+    [Fact]
+    public async Task A_session_of_another_server_under_our_own_certificate_is_not_resumed()
+    {
+        // The same key and certificate in a server that gives tickets, which are offered to ours then.
+        int port = FreePort();
+        string session = _directory.File("session.pem");
+        string chain = _directory.Write("server.crt", _parties.ServerSvid.ChainToPem());
+        string key = _directory.Write("server.key", _parties.ServerSvid.KeyToPem());
+        await using (Tool giver = Tool.Start("openssl", "s_server", "-accept", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"), "-cert", chain, "-cert_chain", chain, "-key", key, "-rev"))
+        {
+            await giver.OutputContaining("ACCEPT");
+            await using Tool taker = Tool.Start("openssl", ["s_client", "-connect", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"), "-sess_out", session, .. _client]);
+            await taker.Input.WriteAsync("abc\n");
+            await taker.Input.FlushAsync();
+            await taker.OutputContaining("cba");
+        }
+
+        Assert.True(File.Exists(session), "openssl's own server gave no ticket");
+        Task<TlsHandshakeResult> accept = AcceptAsync();
+        await using Tool tool = Tool.Start("openssl", ["s_client", "-connect", Address, "-sess_in", session, .. _client]);
+        TlsHandshakeResult result = await accept;
+        // A resumed handshake shows no certificate; this one was judged anew.
+        Assert.Equal(TlsParties.ClientId, result.Verdict!.Id!.ToString());
+        await EchoLineAsync(result.Transport!, tool, "hello");
+        Assert.Contains("New, TLSv1.3", tool.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Reused, TLSv1.3", tool.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Gnutls_cli_connects_with_its_SVID_and_talks()
     {
         Task<TlsHandshakeResult> accept = AcceptAsync();

@@ -111,10 +111,11 @@ public sealed class LeavingClientTests : IDisposable
     {
         await using var proxy = await SendingAsync(RunningProxy.Fixed(RunningProxy.Meshed(Silent, Silent)));
         var clients = await ConnectAsync(proxy);
-        using var upstream = await _silent.AcceptSocketAsync().WaitAsync(TestClient.Limit);
+        var upstream = new List<Socket>();
+        for (var i = 0; i < Clients; i++) upstream.Add(await _silent.AcceptSocketAsync().WaitAsync(TestClient.Limit));
         await proxy.Plane.StopAcceptingAsync();
         Assert.Equal(Clients, await proxy.Plane.DrainAsync(TimeSpan.Zero));
-        Assert.True(await EndsAsync(upstream));
+        foreach (var socket in upstream) Assert.True(await EndsAsync(socket));
         for (var i = 0; i < Clients; i++) await proxy.Log.NextAsync("reason=drained");
         foreach (var client in clients) client.Dispose();
     }

@@ -38,8 +38,18 @@ public sealed class OutboundRouteTests
     [InlineData(ResolutionKind.NotFound, AbsentReason.NotProvidedByDiscovery)]
     internal async Task A_redirected_connection_to_the_unknown_goes_where_it_was_going(ResolutionKind kind, AbsentReason reason)
     {
-        var route = await OutboundRoute.ForAddressAsync(Address, Profiling(kind, null), TimeSpan.FromSeconds(1), CancellationToken.None);
+        var route = await OutboundRoute.ForAddressAsync(Address, Profiling(kind, null), UndiscoveredTraffic.Plaintext, TimeSpan.FromSeconds(1), CancellationToken.None);
         Assert.Equal(new OutboundRoute.Original(Address, reason), route);
+    }
+
+    [Fact]
+    public async Task Who_would_rather_lose_a_connection_than_send_plaintext_unasked_loses_only_those_discovery_cannot_speak_of()
+    {
+        Task<OutboundRoute> StrictAsync(ResolutionKind kind) =>
+            OutboundRoute.ForAddressAsync(Address, Profiling(kind, null), UndiscoveredTraffic.Refuse, TimeSpan.FromSeconds(1), CancellationToken.None).AsTask();
+
+        Assert.Equal(ConnectionEnd.DiscoveryUnavailable, Assert.IsType<OutboundRoute.Refused>(await StrictAsync(ResolutionKind.Unavailable)).End);
+        Assert.Equal(new OutboundRoute.Original(Address, AbsentReason.NotProvidedByDiscovery), await StrictAsync(ResolutionKind.NotFound));
     }
 
     [Fact]
@@ -100,7 +110,7 @@ public sealed class OutboundRouteTests
     private static Endpoint At(int last) => RunningProxy.Unmeshed(new IPEndPoint(IPAddress.Parse($"10.0.0.{last}"), 80));
 
     private static ValueTask<OutboundRoute> RouteAsync(DestinationLookup lookup) =>
-        OutboundRoute.ForAddressAsync(Address, lookup, TimeSpan.FromSeconds(1), CancellationToken.None);
+        OutboundRoute.ForAddressAsync(Address, lookup, UndiscoveredTraffic.Plaintext, TimeSpan.FromSeconds(1), CancellationToken.None);
 
     private static DestinationLookup Resolving(ResolutionKind kind, EndpointSet? set) =>
         DestinationLookup.None with { Resolve = (_, _, _) => ValueTask.FromResult(new Resolution(kind, set, false)) };
