@@ -50,6 +50,15 @@ public sealed class DeadlineTests
     }
 
     [Fact]
+    public async Task A_deadline_that_passes_while_the_call_begins_is_no_failure()
+    {
+        await using var server = await ProbeServer.StartAsync(o => o.TimeProvider = new ImpatientTime());
+        var answer = await new RawCall { Path = "/mesh.testing.v1.Probe/Duplex", Body = RawCall.Frame(new ProbeRequest()) }.With("grpc-timeout", "1S").With("grpc-accept-encoding", "gzip").SendAsync(server);
+        Assert.Equal((int)StatusCode.DeadlineExceeded, answer.Status);
+        Assert.Empty(server.Errors);
+    }
+
+    [Fact]
     public async Task The_server_answers_at_the_deadline_even_if_the_method_does_not_listen()
     {
         var time = new ManualTime();
@@ -103,5 +112,15 @@ public sealed class DeadlineTests
         time.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal(0, time.PendingTimers);
         Assert.Empty(server.Errors);
+    }
+
+    /// <summary>Every timer fires while it is being made.</summary>
+    private sealed class ImpatientTime : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            callback(state);
+            return base.CreateTimer(_ => { }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
     }
 }

@@ -122,16 +122,18 @@ internal sealed class HttpServerCallContext : ServerCallContext
     /// <exception cref="RpcException">The call cannot start; the status says why.</exception>
     public void Begin()
     {
-        var headers = Http.Request.Headers;
-        var response = Http.Response;
-        response.ContentType = "application/grpc";
-        if (headers.GrpcTimeout is { Count: > 0 } timeoutText)
+        Http.Response.ContentType = "application/grpc";
+        TimeSpan? timeout = null;
+        if (Http.Request.Headers.GrpcTimeout is { Count: > 0 } timeoutText)
         {
-            if (!GrpcTimeout.TryParse(timeoutText.ToString(), out var timeout))
+            if (!GrpcTimeout.TryParse(timeoutText.ToString(), out var given))
                 throw new RpcException(new Status(StatusCode.Internal, "The grpc-timeout header is malformed."));
-            StartDeadline(timeout);
+            if (given <= TimeSpan.Zero) throw new RpcException(DeadlinePassed);
+            timeout = given;
         }
 
+        AgreeOnEncodings();
+        // Last, because from here on the call can be ended under us at any moment, and its headers be sent.
         if (_method.Type is MethodType.ServerStreaming or MethodType.DuplexStreaming && _surroundings.Stopping.CanBeCanceled)
         {
             // Such calls may last for ever; others are waited for.
@@ -139,6 +141,13 @@ internal sealed class HttpServerCallContext : ServerCallContext
             _stopRegistration = _surroundings.Stopping.UnsafeRegister(static call => ((HttpServerCallContext)call!).Interrupt(ServerStops), this);
         }
 
+        if (timeout is { } after) StartDeadline(after);
+    }
+
+    private void AgreeOnEncodings()
+    {
+        var headers = Http.Request.Headers;
+        var response = Http.Response;
         if (headers.GrpcEncoding is { Count: > 0 } encoding && !MessageEncoding.TryFind(encoding.ToString(), out _requestEncoding))
         {
             response.Headers.GrpcAcceptEncoding = MessageEncoding.Accepted;
@@ -176,7 +185,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
             }
             finally
             {
-                _bodyReader.AdvanceTo(buffer.Start, taken ? buffer.Start : buffer.End);
+                Advance(buffer.Start, taken ? buffer.Start : buffer.End);
             }
         }
     }
@@ -199,7 +208,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
             }
             finally
             {
-                _bodyReader.AdvanceTo(buffer.Start, taken ? buffer.Start : buffer.End);
+                Advance(buffer.Start, taken ? buffer.Start : buffer.End);
             }
         }
     }
@@ -280,10 +289,24 @@ internal sealed class HttpServerCallContext : ServerCallContext
     protected override Task WriteResponseHeadersAsyncCore(Metadata responseHeaders)
     {
         ArgumentNullException.ThrowIfNull(responseHeaders);
-        if (Http.Response.HasStarted || _wroteMessage) throw new InvalidOperationException("The response headers were sent already.");
-        foreach (var entry in responseHeaders)
-            if (!MetadataWire.IsReserved(entry.Key)) Http.Response.Headers.Append(entry.Key, MetadataWire.Value(entry));
-        return Http.Response.StartAsync(CancellationTokenCore);
+        return StartResponseAsync(responseHeaders);
+    }
+
+    private async Task StartResponseAsync(Metadata headers)
+    {
+        // As a write: the deadline must not end the response while its headers are being put together.
+        Enter();
+        try
+        {
+            if (Http.Response.HasStarted || _wroteMessage) throw new InvalidOperationException("The response headers were sent already.");
+            foreach (var entry in headers)
+                if (!MetadataWire.IsReserved(entry.Key)) Http.Response.Headers.Append(entry.Key, MetadataWire.Value(entry));
+            await Http.Response.StartAsync(CancellationTokenCore);
+        }
+        finally
+        {
+            Leave();
+        }
     }
 
     private FrameWriter Writer => _writer ??= new FrameWriter(_bodyWriter, _surroundings.Options.MaxSendMessageSize ?? int.MaxValue);
@@ -311,7 +334,7 @@ internal sealed class HttpServerCallContext : ServerCallContext
         {
             var result = await _bodyReader.ReadAsync(ct);
             if (!result.IsCanceled) return result;
-            _bodyReader.AdvanceTo(result.Buffer.Start);
+            Advance(result.Buffer.Start, result.Buffer.Start);
         }
         catch (Exception e) when (IsAbort(e) && !ct.IsCancellationRequested)
         {
@@ -319,6 +342,19 @@ internal sealed class HttpServerCallContext : ServerCallContext
         }
 
         throw Interrupted(DeadlinePassed, cause: null);
+    }
+
+    // A reset between a read and its end makes Kestrel throw here, before its token fires. What was read was read; the next read says it.
+    private void Advance(SequencePosition consumed, SequencePosition examined)
+    {
+        try
+        {
+            _bodyReader.AdvanceTo(consumed, examined);
+        }
+        catch (Exception e) when (IsAbort(e))
+        {
+            lock (_lock) _interruption ??= ClientLeft;
+        }
     }
 
     private async ValueTask FlushAsync(CancellationToken ct)
@@ -342,11 +378,6 @@ internal sealed class HttpServerCallContext : ServerCallContext
     {
         var time = _surroundings.Options.TimeProvider;
         _deadline = time.GetUtcNow().UtcDateTime + timeout;
-        if (timeout <= TimeSpan.Zero)
-        {
-            throw new RpcException(DeadlinePassed);
-        }
-
         _deadlineTimer = time.CreateTimer(static call => ((HttpServerCallContext)call!).Interrupt(DeadlinePassed), this, timeout, Timeout.InfiniteTimeSpan);
     }
 

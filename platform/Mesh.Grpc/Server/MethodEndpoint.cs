@@ -49,10 +49,10 @@ internal abstract partial class MethodEndpoint(IMethod method, CallSurroundings 
             foreach (var entry in e.Trailers) call.ResponseTrailers.Add(entry);
         }
         // A method whose call was ended under it meets closed streams and disposed objects: consequences, not failures.
-        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException && call.InterruptedBy is not null)
+        catch (Exception e) when (call.InterruptedBy is not null)
         {
-            status = call.InterruptedBy!.Value;
-            Log.MethodCancelled(surroundings.Logger, method.FullName, status.StatusCode);
+            status = call.InterruptedBy.Value;
+            Log.MethodCancelled(surroundings.Logger, method.FullName, status.StatusCode, e);
         }
         catch (Exception e)
         {
