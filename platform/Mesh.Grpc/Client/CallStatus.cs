@@ -55,6 +55,9 @@ internal static class CallStatus
     {
         for (Exception? e = failure; e is not null; e = e.InnerException)
             if (e is HttpProtocolException protocol) return new Status(OfHttp2(protocol.ErrorCode), "The stream was reset: " + protocol.Message, failure);
+        if (failure is OperationCanceledException { InnerException: TimeoutException late }) return new Status(StatusCode.Unavailable, late.Message, failure);
+        // The transport's own cancellation, not ours: what it tells about it is "A task was canceled."
+        if (failure is OperationCanceledException) return new Status(StatusCode.Unavailable, "The server cut the request off without a status.", failure);
         return new Status(StatusCode.Unavailable, "The call could not be made or was cut off: " + failure.Message, failure);
     }
 
