@@ -66,6 +66,8 @@ public sealed class DemoTests
     [InlineData("destination")]
     [InlineData("web-proxy")]
     [InlineData("client-proxy")]
+    [InlineData("web")]
+    [InlineData("client")]
     public async Task A_killed_process_is_named_started_again_and_the_rest_goes_on(string victim)
     {
         using var directory = new TemporaryDirectory();

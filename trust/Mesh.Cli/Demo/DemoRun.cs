@@ -42,6 +42,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
 
         if (options.Json) Console.WriteLine(_facts.Json());
         else _console.WriteLine(_facts.Summary());
+        foreach (var shortcoming in _facts.Shortcomings) _console.WriteLine("not shown: " + shortcoming);
+        if (!_facts.Shown && !options.Keep) _console.WriteLine("The logs are gone with the demo's directory: --dir DIR --keep leaves them in DIR/logs.");
         return _facts.Shown ? ExitCode.Done : ExitCode.Refused;
     }
 
@@ -205,7 +207,25 @@ internal sealed class DemoFacts
     }
 
     /// <summary>Everything a doubter wants was seen.</summary>
-    public bool Shown => _requests > 0 && ClientId is not null && ServerId is not null && _tlsVersion == "TLSv1.3" && PlaintextOnWire == false && PlaintextRefused;
+    public bool Shown => Shortcomings.Count == 0;
+
+    /// <summary>What was to be seen and was not, each with the place to look at.</summary>
+    public IReadOnlyList<string> Shortcomings
+    {
+        get
+        {
+            var missing = new List<string>();
+            if (_requests == 0) missing.Add("No request was made: look at client.log.");
+            else if (_failed * 2 > _requests) missing.Add($"Most requests failed, the last with '{_why}': look at client-proxy.log, then at web-proxy.log, for the reason that their connections ended with.");
+            if (ClientId is null) missing.Add("The server's proxy verified no client: look at client-proxy.log for a certificate that was not issued, and at identity.log for the refusal.");
+            if (ServerId is null) missing.Add("The client's proxy verified no server: look at web-proxy.log for a certificate that was not issued, and at destination.log.");
+            if (_tlsVersion != "TLSv1.3") missing.Add($"TLS 1.3 was not seen between the proxies ({_tlsVersion ?? "no TLS at all"}): look at client-proxy.log.");
+            if (PlaintextOnWire == true) missing.Add("Plaintext was found between the proxies: that is a fault of ours, please report it.");
+            else if (PlaintextOnWire is null) missing.Add("The capture could not be searched: too little crossed the wire to tell.");
+            if (!PlaintextRefused) missing.Add("Plaintext was not refused at the meshed port: look at web-proxy.log.");
+            return missing;
+        }
+    }
 
     /// <summary>Null when the capture could not be searched: nothing crossed, or the same search did not find the text where it must be.</summary>
     public bool? PlaintextOnWire => _wireFindings > 0 ? true : _wireBytes > 0 && _controlFindings > 0 ? false : null;
@@ -310,6 +330,7 @@ internal sealed class DemoFacts
         controlFindings = _controlFindings,
         seconds = Math.Round((Ended - Started).TotalSeconds, 1),
         incidents = Incidents,
+        notShown = Shortcomings,
         answeredSinceIncident = Answered - _answeredAtIncident,
     });
 
