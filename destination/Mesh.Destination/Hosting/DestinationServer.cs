@@ -37,7 +37,7 @@ internal sealed class DestinationServer : IAsyncDisposable
         (_settings, _time, _logs) = (settings, time, logs);
         _services = new ServiceSource(settings.ServicesFile, time, logs.CreateLogger<ServiceSource>());
         _identity = new OwnIdentity(settings, time, logs.CreateLogger<OwnIdentity>());
-        _readiness = new Readiness(IsStopping, ServicesLoaded, CertificateValid);
+        _readiness = new Readiness(IsStopping, ServicesLoaded, AnchorsLoaded, CertificateValid);
     }
 
     public System.Net.IPEndPoint Address => _discovery!.Address;
@@ -131,10 +131,34 @@ internal sealed class DestinationServer : IAsyncDisposable
 
     private ReadinessReason? IsStopping(DateTimeOffset now) => _stopping.IsCancellationRequested ? new ReadinessReason("stopping", "The service is stopping.") : null;
 
-    private ReadinessReason? ServicesLoaded(DateTimeOffset now) => _services.Current is null ? new ReadinessReason("services", _services.Problem ?? "No services are loaded.") : null;
+    private ReadinessReason? ServicesLoaded(DateTimeOffset now) =>
+        _services.Current is null ? new ReadinessReason("services", $"There is nothing to serve: the file of MESH_DESTINATION_SERVICES_FILE is not taken. {_services.Problem}") : null;
 
-    private ReadinessReason? CertificateValid(DateTimeOffset now) =>
-        _identity.Renewal.Status.IsValidAt(now) ? null : new ReadinessReason("own_certificate", $"The service has no valid certificate: {_identity.Renewal.Status.LastFault.Sentence()} {_identity.Renewal.Status.LastDetail}".TrimEnd());
+    private ReadinessReason? AnchorsLoaded(DateTimeOffset now) =>
+        _identity.Bundle is null ? new ReadinessReason("anchors", $"Nobody can be judged: the file of MESH_DESTINATION_ANCHORS_FILE is not taken. {_settings.AnchorsFile}: {_identity.Problem}") : null;
+
+    private ReadinessReason? CertificateValid(DateTimeOffset now)
+    {
+        var status = _identity.Renewal.Status;
+        if (status.IsValidAt(now)) return null;
+        return new ReadinessReason(
+            "own_certificate",
+            status.NextAttemptAt is null
+                ? $"The first certificate is being asked for at {_settings.IdentityAddress}."
+                : $"No valid certificate of its own: {OwnIdentity.Standing(status, now)}. The newest attempt failed: {OwnIdentity.Cause(status)}. {Errand(status.LastFault)}");
+    }
+
+    // Where to look first, by what failed.
+    private static string Errand(RenewalFault fault) => fault switch
+    {
+        RenewalFault.NoTrustBundle => "Mend the file of MESH_DESTINATION_ANCHORS_FILE.",
+        RenewalFault.NoCredential => "Mend the file of MESH_DESTINATION_TOKEN_FILE.",
+        RenewalFault.Unavailable => "Is the identity service up, is MESH_DESTINATION_IDENTITY_SVC_ADDR right? Its /ready says why it cannot issue.",
+        RenewalFault.TimedOut => "Something is there and does not answer: look at the network's rules and at the identity service's load.",
+        RenewalFault.AuthorityNotTrusted or RenewalFault.NotVerifiable => "Compare the anchors with the identity service's own certificate and issuer: mesh identity inspect HOST:PORT.",
+        RenewalFault.Refused => "The identity service's log says why; the token's audience and ServiceAccount are the usual suspects.",
+        _ => "The identity service's log says more.",
+    };
 
     private void WriteMetrics(PrometheusText text, DateTimeOffset now)
     {

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Authentication;
 using System.Text;
 using Google.Protobuf;
 using Grpc.Core;
@@ -26,11 +28,12 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
     private readonly GrpcChannel _channel;
     private readonly Protocol.Identity.Identity.IdentityClient _client;
     private volatile TrustBundle? _bundle;
-    private string? _problem;
+    private readonly TimeProvider _time;
+    private volatile string? _problem;
 
     public OwnIdentity(DestinationSettings settings, TimeProvider time, ILogger<OwnIdentity> log)
     {
-        (_settings, _log) = (settings, log);
+        (_settings, _time, _log) = (settings, time, log);
         _watch = new DirectoryWatch(Path.GetDirectoryName(Path.GetFullPath(settings.AnchorsFile))!, Period, time);
         Source = new SvidSource(time, RenewalLimits.Default.Retirement);
         Renewal = new SvidRenewal(settings.OwnId, settings.OwnDnsName, Source, this, ExchangeAsync, RenewalLimits.Default, time, new Random());
@@ -57,6 +60,9 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
 
     /// <summary>Null before the first good one.</summary>
     public TrustBundle? Bundle => _bundle;
+
+    /// <summary>Why the anchors file is not in force as it is; null when it is.</summary>
+    public string? Problem => _problem;
 
     public TrustBundle? Find(TrustDomain trustDomain) => _bundle is { } bundle && bundle.TrustDomain == trustDomain ? bundle : null;
 
@@ -116,14 +122,12 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
         var call = new CertifyRequest { Identity = _settings.OwnId.ToString(), Token = ByteString.CopyFrom(ReadToken()), CertificateSigningRequest = ByteString.CopyFrom(request.Span) };
         try
         {
-            using var deadline = new CancellationTokenSource(CallTimeout);
-            using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, deadline.Token);
-            var answer = await _client.CertifyAsync(call, cancellationToken: both.Token);
+            var answer = await _client.CertifyAsync(call, deadline: _time.GetUtcNow().UtcDateTime + CallTimeout, cancellationToken: ct);
             return new IssuedChain([answer.LeafCertificate.Memory, .. answer.IntermediateCertificates.Select(c => c.Memory).Take(SvidVerifier.MaxIntermediates)]);
         }
         catch (RpcException refused)
         {
-            throw new SvidExchangeException(FaultOf(refused.StatusCode), $"{refused.StatusCode}: {refused.Status.Detail}", refused);
+            throw new SvidExchangeException(FaultOf(refused), $"{_settings.IdentityAddress} {refused.StatusCode}: {refused.Status.Detail}", refused);
         }
     }
 
@@ -138,6 +142,18 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
         {
             throw new SvidExchangeException(RenewalFault.NoCredential, failed.Message, failed);
         }
+    }
+
+    // Away, silent and not the one we expect are three different errands for whoever is woken by it.
+    private static RenewalFault FaultOf(RpcException refused)
+    {
+        for (Exception? cause = refused.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is AuthenticationException) return RenewalFault.AuthorityNotTrusted;
+            if (cause is TimeoutException) return RenewalFault.TimedOut;
+        }
+
+        return FaultOf(refused.StatusCode);
     }
 
     private static RenewalFault FaultOf(StatusCode code) => code switch
@@ -155,7 +171,7 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
                 Log.Renewed(_log, Source.Current!.ToString());
                 break;
             case RenewalEvent.Failed:
-                Log.NotRenewed(_log, status.LastFault.Sentence(), status.LastDetail, status.ExpiresAt?.ToString("O") ?? "never had one");
+                Log.NotRenewed(_log, Cause(status), Standing(status, _time.GetUtcNow()), Text(status.NextAttemptAt!.Value));
                 break;
             case RenewalEvent.Expired:
                 Log.Expired(_log);
@@ -163,13 +179,30 @@ internal sealed partial class OwnIdentity : ITrustBundleSource, IDisposable
         }
     }
 
+    /// <summary>Why the newest attempt failed: the fixed sentence, and what was met where that says more.</summary>
+    internal static string Cause(RenewalStatus status)
+    {
+        var sentence = status.LastFault.Sentence();
+        return status.LastDetail.Length == 0 || status.LastDetail == sentence ? sentence : $"{sentence} ({status.LastDetail})";
+    }
+
+    /// <summary>What there is at <paramref name="now"/> without a new certificate.</summary>
+    internal static string Standing(RenewalStatus status, DateTimeOffset now) => status.ExpiresAt switch
+    {
+        null => "there is none yet, so no proxy can connect",
+        { } expiry when expiry > now => $"the last one is good until {Text(expiry)}",
+        { } expiry => $"the last one expired at {Text(expiry)}, so no proxy can connect",
+    };
+
+    private static string Text(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+
     private static partial class Log
     {
         [LoggerMessage(4301, LogLevel.Information, "Own certificate: {Svid}", EventName = "Renewed")]
         public static partial void Renewed(ILogger log, string svid);
 
-        [LoggerMessage(4302, LogLevel.Warning, "Own certificate not renewed: {Reason} ({Detail}); the last one is good until {Until}", EventName = "NotRenewed")]
-        public static partial void NotRenewed(ILogger log, string reason, string detail, string until);
+        [LoggerMessage(4302, LogLevel.Warning, "Own certificate not renewed: {Reason}; {Standing}; next attempt at {Next}", EventName = "NotRenewed")]
+        public static partial void NotRenewed(ILogger log, string reason, string standing, string next);
 
         [LoggerMessage(4303, LogLevel.Error, "Own certificate has expired: proxies cannot connect until the identity service issues one", EventName = "Expired")]
         public static partial void Expired(ILogger log);
