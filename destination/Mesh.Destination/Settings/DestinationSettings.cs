@@ -56,7 +56,7 @@ internal sealed record DestinationSettings
     {
         var read = new SettingsReader(environment, Prefix);
         var trustDomain = ReadTrustDomain(read);
-        var controlPlane = read.Text("CONTROL_PLANE_NAMESPACE") ?? "mesh";
+        var controlPlane = read.Text("CONTROL_PLANE_NAMESPACE") ?? LinkerdName.DefaultControlPlaneNamespace;
         var ownId = ReadId(read, "SPIFFE_ID", trustDomain, controlPlane, "mesh-destination");
         var identityId = ReadId(read, "IDENTITY_SVC_NAME", trustDomain, controlPlane, "mesh-identity");
         // Port numbers are Linkerd's.
@@ -81,7 +81,7 @@ internal sealed record DestinationSettings
         {
             TrustDomain = trustDomain!,
             OwnId = ownId!,
-            OwnDnsName = ownId!.TryGetServiceAccount(out var ns, out var account) ? $"{account}.{ns}.serviceaccount.identity.{controlPlane}.{trustDomain!.Name}" : null,
+            OwnDnsName = new LinkerdName(trustDomain!, controlPlane).Of(ownId!),
             Listen = listen,
             Admin = admin,
             ServicesFile = services!,

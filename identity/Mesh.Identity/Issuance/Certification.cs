@@ -46,7 +46,7 @@ internal sealed class Certification(ITokenValidator tokens, Func<SvidIssuer?> is
     {
         var id = SpiffeId.ForServiceAccount(trustDomain, account.Namespace, account.Name);
         var uri = id.ToString();
-        var dnsName = names.Of(account);
+        var dnsName = names.Of(account.Namespace, account.Name);
         if (request.Identity != uri && request.Identity != dnsName)
             return CertifyOutcome.Refuse(CertifyFault.IdentityMismatch, token, $"asked for {Describe(request.Identity)}, the token is of {uri}");
         if (issuer() is not { } signer) return CertifyOutcome.Refuse(CertifyFault.IssuerUnavailable, token, "no issuer is loaded");

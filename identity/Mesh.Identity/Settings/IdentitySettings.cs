@@ -143,7 +143,7 @@ internal sealed record IdentitySettings
 
     private static string ReadNamespace(SettingsReader read)
     {
-        var text = read.Text("CONTROL_PLANE_NAMESPACE") ?? "mesh";
+        var text = read.Text("CONTROL_PLANE_NAMESPACE") ?? LinkerdName.DefaultControlPlaneNamespace;
         if (text.Length > 63 || text.AsSpan().ContainsAnyExcept(DnsLabelCharacters) || text.StartsWith('-') || text.EndsWith('-'))
             read.Fault("CONTROL_PLANE_NAMESPACE", "must be the name of a Kubernetes namespace");
         return text;

@@ -149,7 +149,7 @@ internal static class ProxyEnvironment
     {
         const string key = Prefix + "IDENTITY_SERVER_NAME";
         var name = reader.Find(key) ?? reader.Find(Prefix + "IDENTITY_LOCAL_NAME");
-        var controlPlaneNamespace = reader.Find(Prefix + "CONTROL_PLANE_NAMESPACE") ?? "mesh";
+        var controlPlaneNamespace = reader.Find(Prefix + "CONTROL_PLANE_NAMESPACE") ?? LinkerdName.DefaultControlPlaneNamespace;
         if (name is null && id is not null)
         {
             name = IdentityName.DnsForm(id, controlPlaneNamespace);

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Mesh.Identity.Issuance;
 using Mesh.Identity.Tokens;
 using Mesh.Protocol.Identity;
+using Mesh.Spiffe;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Identity.Tests.Issuance;

@@ -92,7 +92,7 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
     public SpiffeId IdOf(string ns, string serviceAccount) => SpiffeId.ForServiceAccount(TrustDomain, ns, serviceAccount);
 
     /// <summary>Linkerd's DNS form of an identity: what proxies send as SNI.</summary>
-    public string ServerName(string ns, string serviceAccount) => $"{serviceAccount}.{ns}.serviceaccount.identity.mesh.{TrustDomain.Name}";
+    public string ServerName(string ns, string serviceAccount) => new LinkerdName(TrustDomain, LinkerdName.DefaultControlPlaneNamespace).Of(ns, serviceAccount);
 
     /// <summary>Tells discovery what there is. The destination service notices by itself.</summary>
     public void Publish(IReadOnlyCollection<DiscoveryEntry> services) => DiscoveryFile.Write(_layout.Discovery, services);

@@ -188,7 +188,7 @@ public static class IssuerGate
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new SvidRequest(SubjectKey.Of(key), SpiffeId.FromSegments(anchors.TrustDomain, "ns", "mesh", "sa", "trial"));
             // Linkerd's form of the name goes along, because a DNS constraint would refuse the SVIDs that carry one.
-            var dnsName = $"trial.mesh.serviceaccount.identity.mesh.{anchors.TrustDomain.Name}";
+            var dnsName = new LinkerdName(anchors.TrustDomain, LinkerdName.DefaultControlPlaneNamespace).Of("mesh", "trial");
             if (dnsName.Length <= 253) request = request with { DnsNames = [dnsName] };
             IssuedSvid? svid;
             try
