@@ -1,4 +1,5 @@
 using System.Numerics;
+using Mesh.Protocol.Trust;
 using Mesh.Proxy.Identity;
 using Mesh.Proxy.Logging;
 using Mesh.Spiffe.Renewal;
@@ -15,10 +16,11 @@ internal sealed partial class ControlPlane
             switch (happened)
             {
                 case RenewalEvent.Renewed:
+                    Volatile.Write(ref _expiryTold, 0);
                     Log.Renewed(_log, Identity.Current!, status);
                     break;
                 case RenewalEvent.Expired:
-                    Log.Expired(_log, status);
+                    TellExpiry(status);
                     break;
                 // Attempts are counted one by one; the log gets the first of a kind and then ever fewer.
                 case RenewalEvent.Failed when status.LastFault != last || BitOperations.IsPow2(status.FailuresInRow):
@@ -29,10 +31,13 @@ internal sealed partial class ControlPlane
             last = status.LastFault;
         };
         Identity.CertificateOrphaned += () => Log.Orphaned(_log);
+        BundleUpdate? taken = null;
         Bundles.Updated += (update, refusal) =>
         {
-            if (refusal == BundleRefusal.None) Log.BundleTaken(_log, update.Sequence, update.Anchors.Count, update.RenewNow);
-            else Log.BundleRefused(_log, update.Sequence, refusal);
+            // A stream that is opened again begins with what is in force: that is no news.
+            if (refusal != BundleRefusal.None) Log.BundleRefused(_log, update.Sequence, refusal);
+            else if (!update.Equals(taken)) Log.BundleTaken(_log, update.Sequence, update.Anchors.Count, update.RenewNow);
+            taken = refusal == BundleRefusal.None ? update : null;
         };
         Bundles.ConnectedChanged += (connected, reason) =>
         {
@@ -47,6 +52,11 @@ internal sealed partial class ControlPlane
                 else Log.DiscoveryLost(_log, reason);
             };
         }
+    }
+
+    private void TellExpiry(RenewalStatus status)
+    {
+        if (Interlocked.Exchange(ref _expiryTold, 1) == 0) Log.Expired(_log, status);
     }
 
     private static class Log

@@ -29,6 +29,7 @@ internal sealed partial class ControlPlane : IDisposable
     private readonly string _anchorsFile;
     private string? _fileFault;
     private volatile bool _servedOnce;
+    private int _expiryTold;
 
     /// <param name="identity">Who we are and who certifies us.</param>
     /// <param name="destination">Who knows the endpoints; null for a proxy that only receives.</param>
@@ -142,6 +143,8 @@ internal sealed partial class ControlPlane : IDisposable
             {
                 if (ReadFile() && Renewal.Status.FailuresInRow > 0) Renewal.RenewSoon(TimeSpan.Zero);
                 Identity.Reconsider();
+                // Renewal tells it as well, but not while an exchange hangs that may take longer than the certificate.
+                if (Identity.Current is not null && Identity.Usable is null) TellExpiry(Renewal.Status);
             }
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)

@@ -43,11 +43,13 @@ internal sealed class ServiceDirectory
     /// <param name="mayConnect">Whether there is a certificate to authenticate with now.</param>
     /// <param name="time">The clock.</param>
     /// <param name="random">Jitter; must be safe to share.</param>
-    public ServiceDirectory(ControlChannel channel, string contextToken, string controlPlaneNamespace, Func<bool> mayConnect, TimeProvider time, Random random)
+    /// <param name="maxWatches">How many authorities, and how many addresses, are followed at a time.</param>
+    public ServiceDirectory(
+        ControlChannel channel, string contextToken, string controlPlaneNamespace, Func<bool> mayConnect, TimeProvider time, Random random, int maxWatches = MaxWatches)
     {
         (_channel, _contextToken, _controlPlaneNamespace, _mayConnect, _time, _random) = (channel, contextToken, controlPlaneNamespace, mayConnect, time, random);
-        _services = new WatchTable<HostPort, Update, EndpointSet>(MaxWatches, OpenService);
-        _profiles = new WatchTable<IPEndPoint, DestinationProfile, ServiceProfile>(MaxWatches, OpenProfile);
+        _services = new WatchTable<HostPort, Update, EndpointSet>(maxWatches, OpenService);
+        _profiles = new WatchTable<IPEndPoint, DestinationProfile, ServiceProfile>(maxWatches, OpenProfile);
     }
 
     /// <summary>Authorities and addresses followed now.</summary>
@@ -93,6 +95,9 @@ internal sealed class ServiceDirectory
             ? new ProfileResolution(ResolutionKind.NotFound, null, !watch.Connected)
             : new ProfileResolution(ResolutionKind.Found, profile, !watch.Connected);
     }
+
+    /// <summary>A connection to <paramref name="address"/> is open until the result is disposed, once: what is known of it is not the first to be given up for another.</summary>
+    public IDisposable? Hold(IPEndPoint address) => _profiles.Hold(address);
 
     /// <summary>Closes streams that nobody needs until <paramref name="ct"/> fires; then closes all and returns.</summary>
     public async Task RunAsync(CancellationToken ct)

@@ -40,6 +40,9 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
     private volatile bool _connected;
     private volatile string _fault = "";
     private long _lastUsed;
+    private int _waiting;
+    private int _connections;
+    private Task _cancelling = Task.CompletedTask;
     private Task _running = Task.CompletedTask;
 
     public Watch(
@@ -62,11 +65,24 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
 
     public TimeSpan Idle => _time.GetElapsedTime(Volatile.Read(ref _lastUsed));
 
+    /// <summary>Whether connections are open that came here for where to go.</summary>
+    public bool HasConnections => Volatile.Read(ref _connections) > 0;
+
+    /// <summary>Whether it can be closed and lose nobody anything but time: nobody waits for its first answer, and what it knows can be learnt again.</summary>
+    public bool IsReplaceable => Volatile.Read(ref _waiting) == 0 && (_connected || _current is null);
+
     /// <summary>Raised when the service has answered after it had not, and when it is away, with the reason.</summary>
     public event Action<bool, string>? ReachableChanged;
 
     /// <summary>Raised after <see cref="Current"/> has changed, on a thread of the pool.</summary>
     public event Action<TValue>? Changed;
+
+    /// <summary>A connection is open until the result is disposed, once.</summary>
+    public IDisposable Hold()
+    {
+        Interlocked.Increment(ref _connections);
+        return new Held(this);
+    }
 
     public void Touch() => Volatile.Write(ref _lastUsed, _time.GetTimestamp());
 
@@ -76,13 +92,21 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
     /// <summary>The newest answer, waiting for the first. Null when there is none in time, or when the service is known to be away.</summary>
     public async ValueTask<TValue?> FirstAsync(TimeSpan timeout, CancellationToken ct)
     {
+        Interlocked.Increment(ref _waiting);
         await _settled.Task.WaitAsync(timeout, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        Interlocked.Decrement(ref _waiting);
         ct.ThrowIfCancellationRequested();
         return _current;
     }
 
+    /// <summary>Ends its stream, without waiting for it: <see cref="DisposeAsync"/> does.</summary>
+    public void Stop() => _cancelling = _stop.CancelAsync();
+
+    public bool HasEnded => _cancelling.IsCompleted && _running.IsCompleted;
+
     public async ValueTask DisposeAsync()
     {
+        await _cancelling;
         await _stop.CancelAsync();
         await _running;
         _settled.TrySetResult();
@@ -165,5 +189,10 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
         _current = value;
         _settled.TrySetResult();
         Changed?.Invoke(value);
+    }
+
+    private sealed class Held(Watch<TMessage, TValue> watch) : IDisposable
+    {
+        public void Dispose() => Interlocked.Decrement(ref watch._connections);
     }
 }

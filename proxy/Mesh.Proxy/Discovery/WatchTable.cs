@@ -9,8 +9,8 @@ internal sealed class WatchTable<TKey, TMessage, TValue>(int limit, Func<TKey, W
     where TMessage : class, IMessage<TMessage>
     where TValue : class
 {
-    // A watch that was used this recently is never closed to make room for another.
-    private static readonly TimeSpan Busy = TimeSpan.FromMinutes(1);
+    // Watches that were closed to make room and whose streams have not ended yet: a bound for an application that asks for ever new addresses.
+    private const int MaxClosing = 1_000;
 
     private readonly ConcurrentDictionary<TKey, Watch<TMessage, TValue>> _watches = new();
     private readonly List<Watch<TMessage, TValue>> _closing = [];
@@ -23,7 +23,7 @@ internal sealed class WatchTable<TKey, TMessage, TValue>(int limit, Func<TKey, W
     /// <summary>Watches that have an answer and no stream to keep it true.</summary>
     public int Stale => _watches.Values.Count(w => w is { Current: not null, Connected: false });
 
-    /// <summary>How often a key was refused because the table was full of keys in use.</summary>
+    /// <summary>How often a key was refused because the table was full of keys that cannot be given up.</summary>
     public long TurnedAway => Interlocked.Read(ref _turnedAway);
 
     /// <summary>The watch for <paramref name="key"/>; null when the table is full, or closed.</summary>
@@ -81,11 +81,26 @@ internal sealed class WatchTable<TKey, TMessage, TValue>(int limit, Func<TKey, W
         await Task.WhenAll(_closing.Select(watch => watch.DisposeAsync().AsTask()));
     }
 
+    /// <summary>Who has a connection open to <paramref name="key"/> keeps its watch from being the first to go; null when there is none.</summary>
+    public IDisposable? Hold(TKey key) => _watches.TryGetValue(key, out Watch<TMessage, TValue>? watch) ? watch.Hold() : null;
+
+    // Of those without open connections the one that was asked for longest ago, then of the others. One that somebody waits for, or that could not
+    // be learnt again because discovery is away, stays: what takes its place would be no better known.
     private bool MakeRoom()
     {
-        (TKey key, Watch<TMessage, TValue> watch) = _watches.MaxBy(pair => pair.Value.Idle);
-        if (watch.Idle < Busy) return false;
-        Close(key, watch);
+        if (_closing.Count >= MaxClosing && _closing.RemoveAll(watch => watch.HasEnded) == 0) return false;
+        (TKey Key, Watch<TMessage, TValue> Watch, TimeSpan Idle)? first = null;
+        foreach ((TKey key, Watch<TMessage, TValue> watch) in _watches)
+        {
+            if (!watch.IsReplaceable) continue;
+            TimeSpan idle = watch.Idle;
+            if (first is not { } best || (watch.HasConnections ? best.Watch.HasConnections && idle > best.Idle : best.Watch.HasConnections || idle > best.Idle))
+                first = (key, watch, idle);
+        }
+
+        if (first is not { } chosen) return false;
+        Close(chosen.Key, chosen.Watch);
+        chosen.Watch.Stop();
         return true;
     }
 

@@ -20,6 +20,7 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
     private const int MaxAttempts = 3;
 
     private Endpoint? _chosen;
+    private IDisposable? _held;
 
     public async ValueTask RunAsync()
     {
@@ -30,6 +31,7 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         finally
         {
             if (_chosen is not null) context.Load.Finished(_chosen);
+            _held?.Dispose();
         }
     }
 
@@ -69,7 +71,9 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         if (original is null || original.Equals(client.Local) || context.Own.Contains(original))
             return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the connection was made to the proxy itself and not redirected");
         if (connection.IsLoop(original)) return new OutboundRoute.Refused(ConnectionEnd.LoopRefused, "the proxy's own connections are redirected to itself");
-        return await OutboundRoute.ForAddressAsync(original, context.Lookup, context.Settings.Undiscovered, limit, left);
+        var route = await OutboundRoute.ForAddressAsync(original, context.Lookup, context.Settings.Undiscovered, limit, left);
+        _held = context.Lookup.Hold(original);
+        return route;
     }
 
     /// <summary>Tries endpoints until one answers as who it should be. No byte of the client's has been sent before that, so trying again is safe.</summary>

@@ -9,6 +9,9 @@ internal sealed class CapturedLog : TextWriter
     private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
     private readonly List<string> _seen = [];
 
+    /// <summary>Lines that were looked at while waiting for another, and not given yet.</summary>
+    public IReadOnlyList<string> Seen => _seen;
+
     public override Encoding Encoding => Encoding.UTF8;
 
     public override void WriteLine(string? value) => _lines.Writer.TryWrite(value!);

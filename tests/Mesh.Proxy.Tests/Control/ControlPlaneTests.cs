@@ -8,6 +8,7 @@ using Mesh.Proxy.Identity;
 using Mesh.Proxy.Logging;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Settings;
+using Mesh.Proxy.Tests.Connections;
 using Mesh.Spiffe;
 using Mesh.Spiffe.Renewal;
 using Mesh.Testing;
@@ -230,6 +231,47 @@ public sealed class ControlPlaneTests : IAsyncDisposable
         stream.End(code);
         stream = await _service.NextBundleStreamAsync();
         Assert.Equal(5ul, (await stream.StatusAsync(_ => true)).BundleSequence);
+    }
+
+    [Fact]
+    public async Task The_bundle_in_force_is_told_once_however_often_the_stream_is_opened()
+    {
+        await _service.StartAsync();
+        var captured = new CapturedLog();
+        await using var log = new LineLog(captured, LogLevel.Info, LogFormat.Text, TimeProvider.System);
+        await StartAsync(Create(log));
+        foreach (ulong sequence in (ulong[])[5, 5, 6])
+        {
+            BundleSession stream = await _service.NextBundleStreamAsync();
+            await stream.PushAsync(_service.Update(sequence, _service.Authority));
+            await stream.StatusAsync(s => s.BundleSequence == sequence);
+            stream.End(StatusCode.OK);
+        }
+
+        await captured.NextAsync(" 3507 ", "sequence=5");
+        await captured.NextAsync(" 3507 ", "sequence=6");
+        Assert.DoesNotContain(captured.Seen, line => line.Contains(" 3507 ", StringComparison.Ordinal));
+        await _stop.CancelAsync();
+        await _running;
+    }
+
+    [Fact]
+    public async Task An_expiry_is_told_while_an_exchange_hangs()
+    {
+        _service.Life = TimeSpan.FromSeconds(4);
+        await _service.StartAsync();
+        var captured = new CapturedLog();
+        await using var log = new LineLog(captured, LogLevel.Info, LogFormat.Text, TimeProvider.System);
+        await StartAsync(Create(log));
+        var hanging = new TaskCompletionSource<CertifyResponse>();
+        _service.Certify = (_, _) => hanging.Task;
+        await captured.NextAsync(" 3505 ");
+        Assert.DoesNotContain(captured.Seen, line => line.Contains(" 3504 ", StringComparison.Ordinal));
+        hanging.SetException(new RpcException(new Status(StatusCode.Unavailable, "at last")));
+        await captured.NextAsync(" 3504 ");
+        Assert.DoesNotContain(captured.Seen, line => line.Contains(" 3505 ", StringComparison.Ordinal));
+        await _stop.CancelAsync();
+        await _running;
     }
 
     [Fact]

@@ -183,12 +183,55 @@ public sealed class ServiceDirectoryTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task More_destinations_than_the_bound_are_turned_away_and_those_in_use_stay()
+    public async Task More_destinations_than_the_bound_are_turned_away_while_somebody_waits_for_each_of_them()
     {
-        for (int i = 0; i < ServiceDirectory.MaxWatches; i++) _ = _directory.ResolveAsync(HostPort.Parse($"s{i}.demo.svc.cluster.local:80"), TimeSpan.Zero, CancellationToken.None).AsTask();
+        for (int i = 0; i < ServiceDirectory.MaxWatches; i++) _ = _directory.ResolveAsync(HostPort.Parse($"s{i}.demo.svc.cluster.local:80"), TimeSpan.FromHours(1), CancellationToken.None).AsTask();
         Resolution resolution = await _directory.ResolveAsync(Web, Patience, CancellationToken.None);
         Assert.Equal(ResolutionKind.Unavailable, resolution.Kind);
         Assert.Equal((ServiceDirectory.MaxWatches, 1), (_directory.Watches, _directory.TurnedAway));
+    }
+
+    [Fact]
+    public async Task The_address_asked_for_longest_ago_without_an_open_connection_makes_room_for_another()
+    {
+        var directory = new ServiceDirectory(_channel, "", "mesh", () => true, TimeProvider.System, Random.Shared, maxWatches: 3);
+        using var stop = new CancellationTokenSource();
+        Task running = directory.RunAsync(stop.Token);
+        var gone = new Dictionary<string, CancellationToken>();
+        foreach (string address in (string[])["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]) await AskAsync(address);
+        IDisposable? held = directory.Hold(IPEndPoint.Parse("10.0.0.1:80"));
+        await directory.ProfileAsync(IPEndPoint.Parse("10.0.0.2:80"), Patience, CancellationToken.None);
+
+        // 1 has a connection, 2 was asked for since: 3 goes, then 2, then 4; and 1 only when the others have connections as well.
+        await AskAsync("10.0.0.4:80");
+        await EndedAsync("10.0.0.3:80");
+        await AskAsync("10.0.0.5:80");
+        await EndedAsync("10.0.0.2:80");
+        directory.Hold(IPEndPoint.Parse("10.0.0.4:80"));
+        directory.Hold(IPEndPoint.Parse("10.0.0.5:80"));
+        await AskAsync("10.0.0.6:80");
+        await EndedAsync("10.0.0.1:80");
+        Assert.Equal((3, 0), (directory.Watches, directory.TurnedAway));
+        held!.Dispose();
+        await stop.CancelAsync();
+        await running;
+
+        async Task AskAsync(string address)
+        {
+            Task<ProfileResolution> asking = directory.ProfileAsync(IPEndPoint.Parse(address), Patience, CancellationToken.None).AsTask();
+            DiscoverySession<DestinationProfile> stream = await _service.Profiles.Reader.ReadAsync().AsTask().WaitAsync(Patience);
+            Assert.Equal(address, stream.Request.Path);
+            gone[address] = stream.Gone;
+            await stream.PushAsync(new DestinationProfile());
+            Assert.Equal(ResolutionKind.Found, (await asking).Kind);
+        }
+
+        async Task EndedAsync(string address)
+        {
+            var ended = new TaskCompletionSource();
+            await using CancellationTokenRegistration registration = gone[address].Register(() => ended.TrySetResult());
+            await ended.Task.WaitAsync(Patience);
+        }
     }
 
     [Fact]
