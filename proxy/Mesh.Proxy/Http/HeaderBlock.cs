@@ -195,6 +195,41 @@ internal sealed class HeaderBlock
         _count = kept;
     }
 
+    /// <summary>Removes the first field of this name, and leaves others.</summary>
+    public void RemoveFirst(FieldName known)
+    {
+        var first = Find(known);
+        if (first < 0) return;
+        Array.Copy(_entries, first + 1, _entries, first, --_count - first);
+        if (Find(known) < 0) Present(known) &= ~Bit(known);
+    }
+
+    /// <summary>Makes one field of all that have this name, in the place of the first.</summary>
+    public void Join(FieldName known, ReadOnlySpan<byte> separator)
+    {
+        var first = Find(known);
+        if (first < 0 || Find(known, first + 1) < 0) return;
+        var length = -separator.Length;
+        for (var i = first; i >= 0; i = Find(known, i + 1)) length += separator.Length + _entries[i].ValueLength;
+        var joined = Reserve(length);
+        for (var i = first; i >= 0; i = Find(known, i + 1))
+        {
+            if (i != first)
+            {
+                separator.CopyTo(joined);
+                joined = joined[separator.Length..];
+            }
+
+            Value(i).CopyTo(joined);
+            joined = joined[_entries[i].ValueLength..];
+        }
+
+        ref var entry = ref _entries[first];
+        entry.ValueOffset = Take(length);
+        entry.ValueLength = length;
+        RemoveAfter(known, first + 1);
+    }
+
     public void CopyTo(HeaderBlock other)
     {
         for (var i = 0; i < _count; i++)

@@ -15,6 +15,9 @@ internal static class HttpLimits
     /// <summary>Fields of an HTTP/1 head. Browsers send about 20, chains of gateways some 40; each field costs every party behind us work.</summary>
     public const int MaxFields = 100;
 
+    /// <summary>Names in Connection fields: each is looked for among all fields. One or two are usual.</summary>
+    public const int MaxConnectionOptions = 32;
+
     /// <summary>Trailers carry a status, a checksum, a signature. They come after the body, when nobody expects bulk.</summary>
     public const int MaxTrailers = 8 * 1024;
 

@@ -46,11 +46,12 @@ internal ref struct TokenList(ReadOnlySpan<byte> value)
         return false;
     }
 
-    /// <summary>Adds the options of one Connection field to <paramref name="options"/>; false when an element is not a token.</summary>
-    public static bool TryAddOptions(ReadOnlySpan<byte> value, ref ConnectionOptions options)
+    /// <summary>Adds the options of one Connection field to <paramref name="options"/>; false when an element is not a token, or there are too many.</summary>
+    public static bool TryAddOptions(ReadOnlySpan<byte> value, ref ConnectionOptions options, ref int count)
     {
         foreach (var element in new TokenList(value))
         {
+            if (++count > HttpLimits.MaxConnectionOptions) return false;
             if (FieldSyntax.EqualsIgnoreCase(element, "close"u8)) options |= ConnectionOptions.Close;
             else if (FieldSyntax.EqualsIgnoreCase(element, "keep-alive"u8)) options |= ConnectionOptions.KeepAlive;
             else if (FieldSyntax.EqualsIgnoreCase(element, "upgrade"u8)) options |= ConnectionOptions.Upgrade;

@@ -4,6 +4,7 @@ namespace Mesh.Proxy.Http.Http1;
 internal ref struct FramingFields
 {
     private int _transferEncodings;
+    private int _options;
     private bool _isChunked;
 
     public ConnectionOptions Options;
@@ -26,7 +27,7 @@ internal ref struct FramingFields
                     Hosts++;
                     break;
                 case FieldName.Connection:
-                    if (!TokenList.TryAddOptions(block.Value(i), ref Options)) return Http1Fault.BadConnectionOption;
+                    if (!TokenList.TryAddOptions(block.Value(i), ref Options, ref _options)) return Http1Fault.BadConnectionOption;
                     break;
                 case FieldName.TransferEncoding:
                     _transferEncodings++;

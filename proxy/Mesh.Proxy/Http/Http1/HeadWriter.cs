@@ -30,7 +30,8 @@ internal static class HeadWriter
         writer.Write((byte)' ');
         WriteTarget(ref writer, block, method, authority, form.AbsoluteTarget);
         writer.Write(form.Version == Http1Version.Http11 ? " HTTP/1.1\r\n"u8 : " HTTP/1.0\r\n"u8);
-        if (block.Contains(FieldName.Authority))
+        // A request of HTTP/1.1 has a Host field even when it has no authority: an empty one (RFC 9112 section 3.2).
+        if (block.Contains(FieldName.Authority) || form.Version == Http1Version.Http11)
         {
             writer.Write("host: "u8);
             writer.Write(authority);

@@ -88,7 +88,7 @@ internal static class Http1Faults
         Http1Fault.SeveralHosts => "The request has more than one Host field.",
         Http1Fault.BadHost => "The Host field is not a host with an optional port.",
         Http1Fault.HostDisagreesWithTarget => "The Host field and the request target name different hosts.",
-        Http1Fault.BadConnectionOption => "The Connection field is not a list of tokens.",
+        Http1Fault.BadConnectionOption => "The Connection field is not a list of at most 32 tokens.",
         Http1Fault.SeveralContentLengths => "There is more than one Content-Length.",
         Http1Fault.BadContentLength => "Content-Length is not a decimal number.",
         Http1Fault.ContentLengthWithTransferEncoding => "There are both a Content-Length and a Transfer-Encoding.",
@@ -100,7 +100,7 @@ internal static class Http1Faults
         Http1Fault.ChunkExtension => "A chunk has an extension.",
         Http1Fault.MissingChunkEnd => "The bytes of a chunk are not followed by a line end.",
         Http1Fault.TrailersTooLong => "The trailers are longer than 8 KB.",
-        Http1Fault.TrailerNotAllowed => "A trailer would change framing, routing or authentication of a message already under way.",
+        Http1Fault.TrailerNotAllowed => "A trailer would change framing, routing or identity of a message already under way.",
         _ => throw new ArgumentOutOfRangeException(nameof(fault)),
     };
 }

@@ -235,9 +235,12 @@ internal sealed class RequestHeadParser
             framing,
             reader.Options,
             ExpectsContinue: _version == Http1Version.Http11 && block.Contains(FieldName.Expect) && FieldSyntax.EqualsIgnoreCase(block.ValueOf(FieldName.Expect), "100-continue"u8),
-            AsksForUpgrade: _version == Http1Version.Http11 && (reader.Options & ConnectionOptions.Upgrade) != 0 && block.Contains(FieldName.Upgrade));
+            AsksForUpgrade: _version == Http1Version.Http11 && (reader.Options & ConnectionOptions.Upgrade) != 0 && IsUpgrade(block));
         return Http1Fault.None;
     }
+
+    /// <summary>Upgrading to HTTP/2 in the clear was given up (RFC 9113 section 3.1); such a request goes on as what it is.</summary>
+    private static bool IsUpgrade(HeaderBlock block) => block.Contains(FieldName.Upgrade) && !FieldSyntax.EqualsIgnoreCase(block.ValueOf(FieldName.Upgrade), "h2c"u8);
 
     private Http1Fault CheckHost(HeaderBlock block, int hosts)
     {

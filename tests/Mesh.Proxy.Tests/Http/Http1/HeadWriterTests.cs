@@ -33,7 +33,7 @@ public sealed class HeadWriterTests
     [InlineData("upgrade: websocket\n", ConnectionOptions.None, "upgrade: websocket\r\nconnection: upgrade\r\n")]
     [InlineData("te: trailers\n", ConnectionOptions.Close, "te: trailers\r\nconnection: close, te\r\n")]
     public void Connection_names_what_belongs_to_it(string fields, object options, string text) =>
-        Assert.Equal($"GET / HTTP/1.1\r\n{text}\r\n", Request(":method: GET\n:path: /\n" + fields, new HeadForm(Http1Version.Http11, BodyFraming.None) { Connection = (ConnectionOptions)options }));
+        Assert.Equal($"GET / HTTP/1.1\r\nhost: \r\n{text}\r\n", Request(":method: GET\n:path: /\n" + fields, new HeadForm(Http1Version.Http11, BodyFraming.None) { Connection = (ConnectionOptions)options }));
 
     [Fact]
     public void Responses_have_their_phrase()

@@ -1,0 +1,52 @@
+using Mesh.Proxy.Http.Http1;
+using Mesh.Proxy.Http.Http2;
+
+namespace Mesh.Proxy.Http.Translation;
+
+/// <summary>
+/// Requests between their versions and the common form: pseudo-fields first, no Host, no field of a connection. What is in the common form can be
+/// encoded as HTTP/2 as it is and written as HTTP/1 by <see cref="HeadWriter"/>.
+/// </summary>
+internal static class RequestTranslation
+{
+    /// <summary>
+    /// From what <see cref="RequestHeadParser"/> read to the common form. An upgrade keeps its Upgrade field: it must go out as HTTP/1, or be sent by
+    /// somebody who removes it.
+    /// </summary>
+    public static void FromHttp1(HeaderBlock block, in RequestHead head)
+    {
+        HopByHop.Remove(block, head.Options, head.AsksForUpgrade);
+        if (head.Method != RequestMethod.Connect && !block.Contains(FieldName.Scheme)) block.AddFirst(FieldName.Scheme, "http"u8);
+        TakeHost(block);
+    }
+
+    /// <summary>From what <see cref="MessageRules.CheckRequest"/> let through to the common form.</summary>
+    public static void FromHttp2(HeaderBlock block) => TakeHost(block);
+
+    /// <summary>
+    /// Makes a request in the common form ready to be written as HTTP/1 and says how. <paramref name="origin"/> is what it was before a proxy made it
+    /// HTTP/2, or the default. <paramref name="end"/> has <see cref="FrameFlags.EndStream"/> when there is no body and no trailer.
+    /// </summary>
+    public static HeadForm ToHttp1(HeaderBlock block, in Http2Head head, OrigProto origin, FrameFlags end)
+    {
+        // HTTP/2 may have cut the cookie into crumbs (RFC 9113 section 8.2.3).
+        block.Join(FieldName.Cookie, "; "u8);
+        BodyFraming framing;
+        if (head.Method == RequestMethod.Connect) framing = BodyFraming.Tunnel;
+        else if (head.ContentLength is { } length) framing = BodyFraming.OfLength(length);
+        else framing = (end & FrameFlags.EndStream) != 0 ? BodyFraming.None : BodyFraming.Chunked;
+
+        // HTTP/1.0 has no chunks. A request of it that has a body has its length too, unless somebody in between removed it.
+        var version = framing.Kind == BodyKind.Chunked ? Http1Version.Http11 : origin.Version;
+        return new HeadForm(version, framing) { AbsoluteTarget = origin.AbsoluteForm };
+    }
+
+    /// <summary>The authority in its one place; a Host that says the same, or nothing, is not needed.</summary>
+    private static void TakeHost(HeaderBlock block)
+    {
+        if (!block.Contains(FieldName.Host)) return;
+        var host = block.ValueOf(FieldName.Host);
+        if (!block.Contains(FieldName.Authority) && !host.IsEmpty) block.AddFirst(FieldName.Authority, host);
+        block.Remove(FieldName.Host);
+    }
+}
