@@ -6,6 +6,7 @@ internal static class Program
     private static readonly Dictionary<string, Func<string[], Task<Report>>> Benchmarks = new()
     {
         ["certify"] = Certify.CertifyBenchmark.RunAsync,
+        ["codecs"] = Codecs.CodecBenchmark.RunAsync,
         ["issue"] = Issue.IssueBenchmark.RunAsync,
         ["tcp"] = Tcp.TcpBenchmark.RunAsync,
         ["tokens"] = Tokens.TokenBenchmark.RunAsync,
