@@ -29,6 +29,7 @@ internal sealed partial class IdentityServer
         WriteIssuer(text, now);
         WriteAnchors(text, now);
         WriteStreams(text);
+        text.Counter("mesh_identity_connections_refused_total", "Connections closed before TLS because their source address had too many.", _sources.Refused);
         ProcessMetrics.WriteTo(text);
     }
 

@@ -37,6 +37,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
     private readonly AnchorSource _anchors;
     private readonly IssuerSource _issuers;
     private readonly TokenValidation _tokens;
+    private readonly SourceBound _sources;
     private ListenerHost? _grpc;
     private ListenerHost? _admin;
 
@@ -46,6 +47,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         _time = time;
         _logs = logs;
         _log = logs.CreateLogger<IdentityServer>();
+        _sources = new SourceBound(settings.MaxConnectionsPerSource);
         Metrics = new IdentityMetrics();
         Feed = new BundleFeed(settings.TrustDomain);
         Streams = new BundleStreams(settings.MaxBundleStreams, settings.MaxBundleStreamsPerId);
@@ -158,9 +160,14 @@ internal sealed partial class IdentityServer : IAsyncDisposable
                 options.MaxReceiveMessageSize = MaxMessageBytes;
                 options.TimeProvider = _time;
             }),
-            kestrel => ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes),
+            kestrel =>
+            {
+                ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes);
+                kestrel.Limits.KeepAliveTimeout = _settings.IdleTimeout;
+            },
             listen =>
             {
+                _sources.Guard(listen);
                 listen.Protocols = HttpProtocols.Http2;
                 listen.UseHttps(tls.Options());
                 listen.UseImpliedHttp2();

@@ -56,6 +56,12 @@ internal sealed record IdentitySettings
 
     public required int MaxConnections { get; init; }
 
+    /// <summary>Connections of one source address at once.</summary>
+    public required int MaxConnectionsPerSource { get; init; }
+
+    /// <summary>A connection without a call for this long is closed.</summary>
+    public required TimeSpan IdleTimeout { get; init; }
+
     /// <summary>Certify calls under way at once; one more is told to come back later.</summary>
     public required int MaxPendingCertify { get; init; }
 
@@ -94,6 +100,10 @@ internal sealed record IdentitySettings
         var audience = read.Text("TOKEN_AUDIENCE") ?? "identity.l5d.io";
         var requirePod = read.Switch("TOKEN_REQUIRE_POD", false);
         var maxConnections = read.Count("MAX_CONNECTIONS", 30_000, 1, 1_000_000);
+        // Where nodes hide their pods' addresses, hundreds of proxies come from one; a single machine still cannot take all.
+        var maxPerSource = read.Count("MAX_CONNECTIONS_PER_SOURCE", 2_000, 1, 1_000_000);
+        // Proxies keep their bundle stream open; what is idle this long is a caller that has its certificate, or nobody.
+        var idle = read.Duration("IDLE_TIMEOUT", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1), TimeSpan.FromHours(24));
         var maxPending = read.Count("MAX_PENDING_CERTIFY", 10_000, 1, 1_000_000);
         var maxStreams = read.Count("MAX_BUNDLE_STREAMS", 20_000, 1, 1_000_000);
         // One identity can run on many pods, but no single identity may take all the room there is.
@@ -123,6 +133,8 @@ internal sealed record IdentitySettings
             TokenAudience = audience,
             TokenRequirePod = requirePod,
             MaxConnections = maxConnections,
+            MaxConnectionsPerSource = maxPerSource,
+            IdleTimeout = idle,
             MaxPendingCertify = maxPending,
             MaxBundleStreams = maxStreams,
             MaxBundleStreamsPerId = maxStreamsPerId,
