@@ -11,7 +11,7 @@ internal enum BundleRefusal
     /// <summary>It has no anchors. A mistake of the sender would end all trust.</summary>
     Empty = 2,
 
-    /// <summary>One of its anchors is not a certificate; none of it is taken.</summary>
+    /// <summary>One of its anchors is not a certificate, or has a key that nothing can be verified with; none of it is taken.</summary>
     Unparsable = 3,
 
     /// <summary>It holds more anchors than <see cref="TrustState.MaxAnchors"/>.</summary>
@@ -36,7 +36,7 @@ internal static class BundleRefusals
         BundleRefusal.None => "",
         BundleRefusal.OtherTrustDomain => "the bundle is for another trust domain",
         BundleRefusal.Empty => "the bundle has no anchors",
-        BundleRefusal.Unparsable => "an anchor of the bundle is not a certificate",
+        BundleRefusal.Unparsable => "an anchor of the bundle is not a certificate with a key that can be used",
         BundleRefusal.TooLarge => "the bundle has too many anchors",
         BundleRefusal.NoSequence => "the bundle has no sequence",
         BundleRefusal.OlderThanInForce => "the bundle is older than the one in force",

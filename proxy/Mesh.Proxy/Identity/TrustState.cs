@@ -106,7 +106,7 @@ internal sealed record TrustState
         var anchors = ImmutableArray.CreateBuilder<Certificate>(update.Anchors.Count);
         foreach (ByteString der in update.Anchors)
         {
-            if (!Certificate.TryParse(der.ToByteArray(), out Certificate? anchor, out _)) return BundleRefusal.Unparsable;
+            if (!Certificate.TryParse(der.ToByteArray(), out Certificate? anchor, out _) || anchor.KeyKind == PublicKeyKind.Unsupported) return BundleRefusal.Unparsable;
             anchors.Add(anchor);
         }
 
