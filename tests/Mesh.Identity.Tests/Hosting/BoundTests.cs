@@ -88,7 +88,17 @@ public sealed class BoundTests
     private static async Task<SslStream> TlsAsync(RunningIdentity identity)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(identity.Server.Address);
+        try
+        {
+            await socket.ConnectAsync(identity.Server.Address);
+        }
+        catch (SocketException reset)
+        {
+            // Refused before the call that connects has returned.
+            socket.Dispose();
+            throw new IOException(reset.Message, reset);
+        }
+
         var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
         try
         {
