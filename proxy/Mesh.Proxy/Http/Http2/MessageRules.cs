@@ -1,13 +1,5 @@
 namespace Mesh.Proxy.Http.Http2;
 
-/// <summary>What a request or response in HTTP/2 says beside its fields.</summary>
-/// <param name="ContentLength">Bytes of the body; null when not declared.</param>
-internal readonly record struct Http2Head(RequestMethod Method, int Status, long? ContentLength)
-{
-    /// <summary>An interim response: the real one is still to come.</summary>
-    public bool IsInterim => Status is >= 100 and < 200;
-}
-
 /// <summary>Which extensions a request may use.</summary>
 internal enum ConnectForm : byte
 {
@@ -24,7 +16,7 @@ internal enum ConnectForm : byte
 /// </summary>
 internal static class MessageRules
 {
-    public static Http2Fault CheckRequest(HeaderBlock fields, ConnectForm connect, out Http2Head head)
+    public static Http2Fault CheckRequest(HeaderBlock fields, ConnectForm connect, out MessageHead head)
     {
         head = default;
         var fault = CheckFields(fields, isRequest: true, out var pseudo, out var contentLength);
@@ -45,11 +37,11 @@ internal static class MessageRules
         }
 
         fault = method == RequestMethod.Connect && !fields.Contains(FieldName.Protocol) ? CheckConnect(fields, authority) : CheckTarget(fields, method, connect);
-        if (fault == Http2Fault.None) head = new Http2Head(method, 0, contentLength);
+        if (fault == Http2Fault.None) head = new MessageHead(method, 0, contentLength);
         return fault;
     }
 
-    public static Http2Fault CheckResponse(HeaderBlock fields, out Http2Head head)
+    public static Http2Fault CheckResponse(HeaderBlock fields, out MessageHead head)
     {
         head = default;
         var fault = CheckFields(fields, isRequest: false, out _, out var contentLength);
@@ -58,7 +50,7 @@ internal static class MessageRules
         var digits = fields.ValueOf(FieldName.Status);
         // 101 does not exist here (section 8.6).
         if (digits.Length != 3 || digits[0] == '0' || !FieldSyntax.TryParseNumber(digits, out var status) || status == 101) return Http2Fault.BadStatus;
-        head = new Http2Head(RequestMethod.Other, (int)status, contentLength);
+        head = new MessageHead(RequestMethod.Other, (int)status, contentLength);
         return Http2Fault.None;
     }
 
@@ -147,6 +139,10 @@ internal static class MessageRules
 internal struct BodyLength(long? declared)
 {
     private readonly long? _declared = declared;
+
+    /// <summary>For the answer to a request: where there can be no body, content-length says what a body would have had (RFC 9110 section 8.6).</summary>
+    public static BodyLength OfResponse(in MessageHead response, RequestMethod request) =>
+        new(request == RequestMethod.Head || response.Status == 304 ? null : response.ContentLength);
 
     /// <summary>Bytes so far, without padding.</summary>
     public long Received { get; private set; }

@@ -35,7 +35,8 @@ internal sealed class StreamIds(Http2Role role)
 
     /// <summary>
     /// A peer's HEADERS on an idle stream opens it (RFC 9113 section 5.1.1). <paramref name="live"/> is how many of its streams are open,
-    /// <paramref name="limit"/> how many we have allowed.
+    /// <paramref name="limit"/> how many we have allowed. After <see cref="Http2Fault.TooManyStreams"/> the id is used all the same: the stream is
+    /// reset, and its field block decoded.
     /// </summary>
     public Http2Fault Open(int id, int live, int limit)
     {

@@ -13,11 +13,12 @@ internal static class RequestTranslation
     /// From what <see cref="RequestHeadParser"/> read to the common form. An upgrade keeps its Upgrade field: it must go out as HTTP/1, or be sent by
     /// somebody who removes it.
     /// </summary>
-    public static void FromHttp1(HeaderBlock block, in RequestHead head)
+    public static MessageHead FromHttp1(HeaderBlock block, in RequestHead head)
     {
         HopByHop.Remove(block, head.Options, head.AsksForUpgrade);
         if (head.Method != RequestMethod.Connect && !block.Contains(FieldName.Scheme)) block.AddFirst(FieldName.Scheme, "http"u8);
         TakeHost(block);
+        return new MessageHead(head.Method, 0, head.Framing.Kind == BodyKind.Length ? head.Framing.Length : null);
     }
 
     /// <summary>From what <see cref="MessageRules.CheckRequest"/> let through to the common form.</summary>
@@ -27,7 +28,7 @@ internal static class RequestTranslation
     /// Makes a request in the common form ready to be written as HTTP/1 and says how. <paramref name="origin"/> is what it was before a proxy made it
     /// HTTP/2, or the default. <paramref name="end"/> has <see cref="FrameFlags.EndStream"/> when there is no body and no trailer.
     /// </summary>
-    public static HeadForm ToHttp1(HeaderBlock block, in Http2Head head, OrigProto origin, FrameFlags end)
+    public static HeadForm ToHttp1(HeaderBlock block, in MessageHead head, OrigProto origin, FrameFlags end)
     {
         // HTTP/2 may have cut the cookie into crumbs (RFC 9113 section 8.2.3).
         block.Join(FieldName.Cookie, "; "u8);

@@ -7,18 +7,19 @@ namespace Mesh.Proxy.Http.Translation;
 internal static class ResponseTranslation
 {
     /// <summary>From what <see cref="ResponseHeadParser"/> read to the common form. A 101 keeps its Upgrade field: it goes out as HTTP/1.</summary>
-    public static void FromHttp1(HeaderBlock block, in ResponseHead head)
+    public static MessageHead FromHttp1(HeaderBlock block, in ResponseHead head)
     {
         HopByHop.Remove(block, head.Options, isUpgrade: head.Status == 101);
         // A length where no body can be is wrong (RFC 9110 section 8.6), and HTTP/2 would hold it against the body.
         if (head.Status is 204 or < 200 || head.Framing.Kind == BodyKind.Tunnel) block.Remove(FieldName.ContentLength);
+        return new MessageHead(RequestMethod.Other, head.Status, head.Framing.Kind == BodyKind.Length ? head.Framing.Length : null);
     }
 
     /// <summary>
     /// Says how a response in the common form is written to the client whose request was <paramref name="request"/>. <paramref name="end"/> has
     /// <see cref="FrameFlags.EndStream"/> when there is no body and no trailer.
     /// </summary>
-    public static HeadForm ToHttp1(HeaderBlock block, in Http2Head head, in RequestHead request, FrameFlags end)
+    public static HeadForm ToHttp1(HeaderBlock block, in MessageHead head, in RequestHead request, FrameFlags end)
     {
         var framing = Framing(head, request, end);
         var connection = ConnectionOptions.None;
@@ -29,7 +30,7 @@ internal static class ResponseTranslation
         return new HeadForm(Http1Version.Http11, framing) { Connection = connection };
     }
 
-    private static BodyFraming Framing(in Http2Head head, in RequestHead request, FrameFlags end)
+    private static BodyFraming Framing(in MessageHead head, in RequestHead request, FrameFlags end)
     {
         if (head.Status == 101 || (request.Method == RequestMethod.Connect && head.Status is >= 200 and < 300)) return BodyFraming.Tunnel;
         if (request.Method == RequestMethod.Head || head.Status is 204 or 304 or < 200) return BodyFraming.None;

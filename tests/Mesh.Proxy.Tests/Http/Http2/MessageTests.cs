@@ -93,9 +93,9 @@ public sealed class MessageTests
     public void The_head_says_method_and_length()
     {
         Assert.Equal(Http2Fault.None, MessageRules.CheckRequest(HeaderBlockText.Block(":method: POST\n:scheme: http\n:path: /\ncontent-length: 12\n"), ConnectForm.Plain, out var head));
-        Assert.Equal(new Http2Head(RequestMethod.Post, 0, 12), head);
+        Assert.Equal(new MessageHead(RequestMethod.Post, 0, 12), head);
         Assert.Equal(Http2Fault.None, MessageRules.CheckResponse(HeaderBlockText.Block(":status: 103\n"), out head));
-        Assert.Equal((true, new Http2Head(RequestMethod.Other, 103, null)), (head.IsInterim, head));
+        Assert.Equal((true, new MessageHead(RequestMethod.Other, 103, null)), (head.IsInterim, head));
     }
 
     [Theory]

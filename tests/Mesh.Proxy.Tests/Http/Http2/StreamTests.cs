@@ -1,3 +1,4 @@
+using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Http2;
 
 namespace Mesh.Proxy.Tests.Http.Http2;
@@ -195,6 +196,11 @@ public sealed class StreamTests
         Assert.Equal(Http2Fault.None, body.Receive(2));
         Assert.Equal(Http2Fault.None, body.End());
         Assert.Equal(Http2Fault.ContentLengthDisagreesWithBody, body.Receive(1));
+        // The answers to HEAD and 304 declare what they do not carry.
+        var response = new MessageHead(RequestMethod.Other, 200, 5);
+        Assert.Equal(Http2Fault.None, BodyLength.OfResponse(response, RequestMethod.Head).End());
+        Assert.Equal(Http2Fault.None, BodyLength.OfResponse(response with { Status = 304 }, RequestMethod.Get).End());
+        Assert.Equal(Http2Fault.ContentLengthDisagreesWithBody, BodyLength.OfResponse(response, RequestMethod.Get).End());
         var free = new BodyLength(null);
         Assert.Equal(Http2Fault.None, free.Receive(1_000_000));
         Assert.Equal(Http2Fault.None, free.End());

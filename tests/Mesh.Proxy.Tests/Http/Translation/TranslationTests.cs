@@ -26,6 +26,26 @@ public sealed class TranslationTests
     }
 
     [Theory]
+    [InlineData("Content-Length: 5\r\n", "content-length: 5\r\n", 5L)]
+    [InlineData("Transfer-Encoding: chunked\r\n", "transfer-encoding: chunked\r\n", null)]
+    public void A_message_can_stay_http_1(string framing, string written, long? length)
+    {
+        var parser = new RequestHeadParser();
+        var block = new HeaderBlock();
+        Assert.Equal(HeadStatus.Complete, parser.Parse(Encoding.ASCII.GetBytes($"POST / HTTP/1.1\r\nHost: a\r\nKeep-Alive: 1\r\n{framing}\r\n"), block, out _));
+        var head = RequestTranslation.FromHttp1(block, parser.Head);
+        Assert.Equal(new MessageHead(RequestMethod.Post, 0, length), head);
+        Assert.Equal($"POST / HTTP/1.1\r\nhost: a\r\n{written}\r\n", WriteRequest(block, RequestTranslation.ToHttp1(block, head, OrigProto.Of(parser.Head), FrameFlags.None)));
+
+        var responses = new ResponseHeadParser();
+        block.Clear();
+        Assert.Equal(HeadStatus.Complete, responses.Parse(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nKeep-Alive: 1\r\n{framing}\r\n"), RequestMethod.Post, block, out _));
+        var answer = ResponseTranslation.FromHttp1(block, responses.Head);
+        Assert.Equal(new MessageHead(RequestMethod.Other, 200, length), answer);
+        Assert.Equal(responses.Head.Framing, ResponseTranslation.ToHttp1(block, answer, parser.Head, FrameFlags.None).Framing);
+    }
+
+    [Theory]
     [InlineData("Connection: close\r\nKeep-Alive: x\r\nProxy-Connection: x\r\n", "")]
     [InlineData("Connection: X-Gone, close\r\nX-Gone: 1\r\nx-gone: 2\r\nX-Stays: 3\r\n", "x-stays: 3\n")]
     [InlineData("Connection: a\r\nConnection: b\r\nA: 1\r\nB: 2\r\nC: 3\r\n", "c: 3\n")]
@@ -84,7 +104,7 @@ public sealed class TranslationTests
         var block = HeaderBlockText.Block($":status: {status}\n{fields}");
         var options = client.EndsWith("keep-alive", StringComparison.Ordinal) ? ConnectionOptions.KeepAlive : client.EndsWith("close", StringComparison.Ordinal) ? ConnectionOptions.Close : ConnectionOptions.None;
         var request = new RequestHead(client.StartsWith("HTTP/1.1", StringComparison.Ordinal) ? Http1Version.Http11 : Http1Version.Http10, RequestMethods.Find(Encoding.ASCII.GetBytes(method)), TargetForm.Origin, BodyFraming.None, options, false, false);
-        var head = new Http2Head(RequestMethod.Other, status, block.Contains(FieldName.ContentLength) ? 3 : null);
+        var head = new MessageHead(RequestMethod.Other, status, block.Contains(FieldName.ContentLength) ? 3 : null);
         var form = ResponseTranslation.ToHttp1(block, head, request, Enum.Parse<FrameFlags>(end));
         var buffer = new byte[HeadWriter.MaxSize(block)];
         Assert.True(HeadWriter.TryWriteResponse(block, form, buffer, out var written));
