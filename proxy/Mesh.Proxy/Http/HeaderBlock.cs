@@ -204,29 +204,24 @@ internal sealed class HeaderBlock
         if (Find(known) < 0) Present(known) &= ~Bit(known);
     }
 
-    /// <summary>Makes one field of all that have this name, in the place of the first.</summary>
+    /// <summary>Makes one field of all that have this name, in the place of the first. Empty values leave no trace.</summary>
     public void Join(FieldName known, ReadOnlySpan<byte> separator)
     {
         var first = Find(known);
         if (first < 0 || Find(known, first + 1) < 0) return;
-        var length = -separator.Length;
-        for (var i = first; i >= 0; i = Find(known, i + 1)) length += separator.Length + _entries[i].ValueLength;
-        var joined = Reserve(length);
+        var most = 0;
+        for (var i = first; i >= 0; i = Find(known, i + 1)) most += separator.Length + _entries[i].ValueLength;
+        var writer = new ByteWriter(Reserve(most));
         for (var i = first; i >= 0; i = Find(known, i + 1))
         {
-            if (i != first)
-            {
-                separator.CopyTo(joined);
-                joined = joined[separator.Length..];
-            }
-
-            Value(i).CopyTo(joined);
-            joined = joined[_entries[i].ValueLength..];
+            if (_entries[i].ValueLength == 0) continue;
+            if (writer.Written > 0) writer.Write(separator);
+            writer.Write(Value(i));
         }
 
         ref var entry = ref _entries[first];
-        entry.ValueOffset = Take(length);
-        entry.ValueLength = length;
+        entry.ValueOffset = Take(writer.Written);
+        entry.ValueLength = writer.Written;
         RemoveAfter(known, first + 1);
     }
 

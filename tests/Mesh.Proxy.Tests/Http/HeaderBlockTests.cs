@@ -59,6 +59,19 @@ public sealed class HeaderBlockTests
         Assert.Equal("", block.Text());
     }
 
+    [Theory]
+    [InlineData("cookie: a\nx: 1\ncookie: b\n", "cookie: a; b\nx: 1\n")]
+    [InlineData("cookie: \ncookie: a\ncookie: \ncookie: b\ncookie: \n", "cookie: a; b\n")]
+    [InlineData("cookie: \ncookie: \n", "cookie: \n")]
+    [InlineData("cookie: a\n", "cookie: a\n")]
+    [InlineData("x: 1\n", "x: 1\n")]
+    public void Crumbs_become_one_cookie(string fields, string joined)
+    {
+        var block = HeaderBlockText.Block(fields);
+        block.Join(FieldName.Cookie, "; "u8);
+        Assert.Equal(joined, block.Text());
+    }
+
     [Fact]
     public void Grows_past_what_it_began_with_and_may_copy_its_own_values()
     {
