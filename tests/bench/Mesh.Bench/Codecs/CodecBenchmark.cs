@@ -20,6 +20,8 @@ internal static class CodecBenchmark
     private const int BatchesPerRound = 20;
     private const int Batch = 5_000;
 
+    private static readonly TimeSpan _warmUp = TimeSpan.FromMilliseconds(500);
+
     private const string Curl = "GET /api/items/42?full=1 HTTP/1.1\r\nHost: web.default.svc.cluster.local:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
 
     private const string Browser = "GET /api/items/42?full=1 HTTP/1.1\r\nHost: web.default.svc.cluster.local\r\nConnection: keep-alive\r\n"
@@ -205,7 +207,9 @@ internal static class CodecBenchmark
 
     private static void Measure(Report report, string name, Action<int> action)
     {
-        for (var i = 0; i < 20_000; i++) action(i);
+        // The compiler makes its best code some 100 ms after a method became hot.
+        var warm = Stopwatch.GetTimestamp();
+        for (var i = 0; Stopwatch.GetElapsedTime(warm) < _warmUp; i++) action(i);
         var rounds = new double[Rounds];
         for (var round = 0; round < Rounds; round++)
         {
