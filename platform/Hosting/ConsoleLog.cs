@@ -36,7 +36,7 @@ internal static class ConsoleLog
         // It prints the stack of an exception that it then throws at us, and we say in one sentence.
         configuration = configuration.MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LevelAlias.Off);
         configuration = format == LogFormat.Json
-            ? configuration.WriteTo.Console(new JsonLine())
+            ? configuration.WriteTo.Sink(new JsonLineSink(Console.OpenStandardOutput()))
             : configuration.WriteTo.Console(outputTemplate: "{Timestamp:HH:mm:ss.fff} {Level:u4} {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture);
         var logger = configuration.CreateLogger();
         return new SerilogLoggerFactory(logger, dispose: true);
