@@ -110,7 +110,7 @@ internal sealed partial class AdminServer : IDisposable
         }
         finally
         {
-            lock (_lock) _clients.Remove(client);
+            Leave(client);
         }
     }
 
@@ -124,6 +124,12 @@ internal sealed partial class AdminServer : IDisposable
             _clients.Remove(slowest);
             slowest.Dispose();
         }
+    }
+
+    // A method of its own: of a lock inside an asynchronous method's finally the trimmer removes the release.
+    private void Leave(Client client)
+    {
+        lock (_lock) _clients.Remove(client);
     }
 
     private static async Task<(AdminRequest? Request, int Status)> ReadHeadAsync(Socket socket, CancellationToken ct)
