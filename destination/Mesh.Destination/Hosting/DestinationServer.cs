@@ -107,8 +107,7 @@ internal sealed class DestinationServer : IAsyncDisposable
             listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
-                listen.UseHttps(new TlsHandshakeCallbackOptions { HandshakeTimeout = TimeSpan.FromSeconds(10), OnConnection = context => ValueTask.FromResult(TlsFor(context.Connection)) });
-                listen.UseImpliedHttp2();
+                listen.UseGrpcTls(new TlsHandshakeCallbackOptions { HandshakeTimeout = TimeSpan.FromSeconds(10), OnConnection = context => ValueTask.FromResult(TlsFor(context.Connection)) });
             },
             app => app.MapGrpcService(new DestinationEndpoint(_register, _settings.TrustDomain, _metrics, _time, _logs.CreateLogger<DestinationEndpoint>(), _stopping.Token)),
             _logs,

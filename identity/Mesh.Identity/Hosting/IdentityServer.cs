@@ -169,8 +169,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
             {
                 _sources.Guard(listen);
                 listen.Protocols = HttpProtocols.Http2;
-                listen.UseHttps(tls.Options());
-                listen.UseImpliedHttp2();
+                listen.UseGrpcTls(tls.Options());
             },
             MapCalls,
             _logs,
