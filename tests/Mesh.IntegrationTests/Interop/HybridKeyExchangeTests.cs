@@ -12,7 +12,7 @@ namespace Mesh.IntegrationTests.Interop;
 /// The proxies with the OpenSSL of Debian trixie, the first of Debian that has the hybrid group: with each other, with a proxy on an older
 /// library, and with trixie's own <c>openssl</c> as a third party.
 /// </summary>
-public sealed class HybridKeyExchangeTests(TrixieProxy published) : IClassFixture<TrixieProxy>
+public sealed class HybridKeyExchangeTests(PublishedProxy published, TrixieProxy inTrixie) : IClassFixture<TrixieProxy>
 {
     private const string Hybrid = "X25519MLKEM768";
     private const string Classic = "X25519";
@@ -152,7 +152,7 @@ public sealed class HybridKeyExchangeTests(TrixieProxy published) : IClassFixtur
     private async Task<ProxyPlan> InTrixieAsync(EmbeddedMesh mesh, ProxyPlan plan) => plan with
     {
         // The runtime does not start without /proc; mounted in a namespace of its own, it goes with the process.
-        Command = ["unshare", "-m", "sh", "-c", "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" \"$1\"", TrixieRoot.Directory, TrixieRoot.Inside(await published.Program)],
+        Command = ["unshare", "-m", "sh", "-c", "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" \"$1\"", TrixieRoot.Directory, TrixieRoot.Inside(await inTrixie.ProgramAsync(published))],
         Extra = new Dictionary<string, string>
         {
             ["MESH_PROXY_IDENTITY_TOKEN_FILE"] = TrixieRoot.Inside(mesh.TokenFile(plan.ServiceAccount, plan.Namespace)),
