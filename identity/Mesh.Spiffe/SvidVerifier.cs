@@ -46,6 +46,25 @@ public static class SvidVerifier
     }
 
     /// <summary>
+    /// Judges an authority, such as an issuer's certificate: whether what it issues can lead to an anchor of <paramref name="bundle"/>. No
+    /// peer is ever admitted on this; it is for those who hold an authority's certificate and want to know what it is worth.
+    /// </summary>
+    /// <param name="chain">The authority first, the others in any order.</param>
+    /// <param name="anchor">The authority of the bundle that the chain leads to, which may be the first of the chain itself; null when refused.</param>
+    /// <param name="validUntil">The last second in which every certificate of the path is valid; the minimum of time when refused.</param>
+    public static SvidFault VerifyAuthority(ImmutableArray<Certificate> chain, TrustBundle bundle, DateTimeOffset now, out Certificate? anchor, out DateTimeOffset validUntil)
+    {
+        (anchor, validUntil) = (null, default);
+        if (chain.IsDefaultOrEmpty) return SvidFault.NoCertificate;
+        if (chain.Length > MaxIntermediates + 1) return SvidFault.ChainTooLong;
+        if (bundle.X509Authorities.IsEmpty) return SvidFault.NoAuthorities;
+        var search = new PathSearch(bundle, chain.AsSpan()[1..], now);
+        if (!search.RunAuthority(chain[0])) return search.Fault;
+        (anchor, validUntil) = (search.Anchor, search.ValidUntil);
+        return SvidFault.None;
+    }
+
+    /// <summary>
     /// The rules of an SVID's leaf that need neither clock nor bundle (X509-SVID sections 2 to 5). Who issues or stores an SVID asks this
     /// before handing it out.
     /// </summary>

@@ -55,6 +55,40 @@ public sealed class SvidVerifierTests
     }
 
     [Fact]
+    public void An_authority_is_judged_by_the_anchor_it_leads_to()
+    {
+        var issuer = _root.CreateIntermediate().CreateIntermediate();
+        Assert.Equal(SvidFault.None, SvidVerifier.VerifyAuthority(issuer.Intermediates, _root.Bundle, Now, out var anchor, out var until));
+        Assert.Equal(_root.Certificate, anchor);
+        Assert.Equal(issuer.Intermediates.Append(_root.Certificate).Min(c => c.NotAfter), until);
+        Assert.Equal(SvidFault.None, SvidVerifier.VerifyAuthority([_root.Certificate], _root.Bundle, Now, out anchor, out _));
+        Assert.Equal(_root.Certificate, anchor);
+
+        Assert.Equal(SvidFault.UntrustedChain, SvidVerifier.VerifyAuthority([issuer.Certificate], _root.Bundle, Now, out anchor, out until));
+        Assert.Null(anchor);
+        Assert.Equal(default, until);
+        var stranger = TestAuthority.CreateRoot(time: _time);
+        Assert.NotEqual(SvidFault.None, SvidVerifier.VerifyAuthority([stranger.Certificate], _root.Bundle, Now, out _, out _));
+        Assert.NotEqual(SvidFault.None, SvidVerifier.VerifyAuthority([stranger.CreateIntermediate().Certificate], _root.Bundle, Now, out _, out _));
+    }
+
+    [Fact]
+    public void An_authority_that_could_not_issue_is_refused()
+    {
+        Assert.Equal(SvidFault.IssuerNotCa, Judge(_root.CreateLeaf(Web).Chain, _root.Bundle));
+        Assert.Equal(SvidFault.IssuerExpired, SvidVerifier.VerifyAuthority([_root.Certificate], _root.Bundle, _root.Certificate.NotAfter.AddSeconds(1), out _, out _));
+        Assert.Equal(SvidFault.IssuerMayNotSign, Judge(_root.CreateIntermediate(o => o with { KeyUsages = Signature }).Intermediates, _root.Bundle));
+        Assert.Equal(SvidFault.NoAuthorities, Judge([_root.Certificate], new TrustBundle(_root.TrustDomain, [])));
+        Assert.Equal(SvidFault.NoCertificate, Judge([], _root.Bundle));
+        Assert.Equal(SvidFault.ChainTooLong, Judge([.. Enumerable.Repeat(_root.Certificate, SvidVerifier.MaxIntermediates + 2)], _root.Bundle));
+        // The root allows no authority below it, so what this one issues would be refused.
+        var lonely = TestAuthority.CreateRoot(change: o => o with { PathLength = 0 }, time: _time);
+        Assert.Equal(SvidFault.PathLength, Judge(lonely.CreateIntermediate().Intermediates, lonely.Bundle));
+
+        SvidFault Judge(ImmutableArray<Certificate> chain, TrustBundle bundle) => SvidVerifier.VerifyAuthority(chain, bundle, Now, out _, out _);
+    }
+
+    [Fact]
     public void Refuses_no_certificate()
     {
         Assert.Equal(SvidFault.NoCertificate, SvidVerifier.Verify(ImmutableArray<Certificate>.Empty, _root.Bundles, Now).Fault);

@@ -43,6 +43,23 @@ internal ref struct PathSearch
         return Extend(1, 0, 0);
     }
 
+    /// <summary>The same for an authority, which is held to the rules of one and counts for the path lengths above it, since it is there to issue.</summary>
+    public bool RunAuthority(Certificate authority)
+    {
+        _path[0] = authority;
+        var isAnchor = _bundle.X509Authorities.Contains(authority);
+        var fault = JudgeIssuer(authority, 0, isAnchor);
+        if (fault != SvidFault.None)
+        {
+            Note(fault);
+            return false;
+        }
+
+        if (!isAnchor) return Extend(1, 0, authority.IsSelfIssued ? 0 : 1);
+        Accept(1);
+        return true;
+    }
+
     /// <param name="length">How many certificates the path has.</param>
     /// <param name="used">The intermediates on it, one bit each.</param>
     /// <param name="counted">How many of them count for a path length: those that are not self-issued.</param>

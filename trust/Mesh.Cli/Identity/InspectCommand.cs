@@ -109,12 +109,18 @@ internal sealed class Inspection
 {
     private readonly ImmutableArray<Certificate> _chain;
     private readonly string? _bundleFile;
-    private readonly SvidVerdict? _verdict;
     private readonly SvidFault _shape;
     private readonly SpiffeId? _id;
 
-    private Inspection(ImmutableArray<Certificate> chain, string? bundleFile, SvidVerdict? verdict, SvidFault shape, SpiffeId? id) =>
-        (_chain, _bundleFile, _verdict, _shape, _id) = (chain, bundleFile, verdict, shape, id);
+    private Inspection(ImmutableArray<Certificate> chain, string? bundleFile, SvidFault shape, SpiffeId? id) =>
+        (_chain, _bundleFile, _shape, _id) = (chain, bundleFile, shape, id);
+
+    /// <summary>What came of the anchors that were given; null when none were, or when the certificate cannot be an SVID at all.</summary>
+    private string? Judgement { get; init; }
+
+    private Certificate? Anchor { get; init; }
+
+    private DateTimeOffset? ValidUntil { get; init; }
 
     /// <summary>Verified against the given anchors, or, without any, at least shaped like an SVID or an authority and in time.</summary>
     public bool Valid { get; private init; }
@@ -123,16 +129,29 @@ internal sealed class Inspection
     {
         var leaf = chain[0];
         var inTime = leaf.NotBefore <= now && now <= leaf.NotAfter;
-        if (leaf.IsCa)
-        {
-            var named = SpiffeId.TryParse(leaf.UriNames.Length == 1 ? leaf.UriNames[0] : null, out var authority, out _);
-            return new Inspection(chain, bundleFile, null, SvidFault.None, named ? authority : null) { Valid = inTime };
-        }
-
+        if (leaf.IsCa) return OfAuthority(chain, bundleFile, inTime, now);
         var shape = SvidVerifier.JudgeLeaf(leaf, out var id);
-        SvidVerdict? verdict = null;
-        if (bundleFile is not null && id is not null) verdict = SvidVerifier.Verify(chain, LoadBundle(bundleFile, id.TrustDomain), now);
-        return new Inspection(chain, bundleFile, verdict, shape, id) { Valid = verdict?.IsValid ?? (bundleFile is null && shape == SvidFault.None && inTime) };
+        if (bundleFile is null || id is null) return new Inspection(chain, bundleFile, shape, id) { Valid = bundleFile is null && shape == SvidFault.None && inTime };
+        var verdict = SvidVerifier.Verify(chain, new TrustBundleSet(LoadBundle(bundleFile, id.TrustDomain)), now);
+        return new Inspection(chain, bundleFile, shape, id) { Valid = verdict.IsValid, Judgement = verdict.Sentence, Anchor = verdict.Anchor, ValidUntil = verdict.IsValid ? verdict.ValidUntil : null };
+    }
+
+    private static Inspection OfAuthority(ImmutableArray<Certificate> chain, string? bundleFile, bool inTime, DateTimeOffset now)
+    {
+        var named = SpiffeId.TryParse(chain[0].UriNames.Length == 1 ? chain[0].UriNames[0] : null, out var id, out _);
+        if (bundleFile is null) return new Inspection(chain, null, SvidFault.None, named ? id : null) { Valid = inTime };
+        // Authorities of an external CA often have no SPIFFE ID; what is judged is the chain, for which the name of the bundle does not matter.
+        var bundle = LoadBundle(bundleFile, named ? id!.TrustDomain : TrustDomain.Parse("unnamed"));
+        var fault = SvidVerifier.VerifyAuthority(chain, bundle, now, out var anchor, out var until);
+        return new Inspection(chain, bundleFile, SvidFault.None, named ? id : null)
+        {
+            Valid = fault == SvidFault.None,
+            Judgement = fault != SvidFault.None ? fault.Sentence()
+                : chain[0].Equals(anchor) ? "The authority is one of the trust anchors."
+                : "The authority leads to a trust anchor.",
+            Anchor = anchor,
+            ValidUntil = fault == SvidFault.None ? until : null,
+        };
     }
 
     public string Text(DateTimeOffset now)
@@ -156,8 +175,8 @@ internal sealed class Inspection
         Row("until", $"{When(leaf.NotAfter)} ({Distance(leaf.NotAfter - now)})");
         Row("chain", string.Create(CultureInfo.InvariantCulture, $"{_chain.Length} certificate(s)"));
         Row("verdict", Verdict());
-        if (_verdict?.Anchor is { } anchor) Row("anchor", $"{anchor.SubjectText}, SHA-256 {anchor.Sha256}, until {When(anchor.NotAfter)}");
-        if (_verdict is { IsValid: true }) Row("valid until", $"{When(_verdict.ValidUntil)} (the whole path)");
+        if (Anchor is { } anchor) Row("anchor", $"{anchor.SubjectText}, SHA-256 {anchor.Sha256}, until {When(anchor.NotAfter)}");
+        if (ValidUntil is { } until) Row("valid until", $"{When(until)} (the whole path)");
         return text.ToString().TrimEnd();
     }
 
@@ -173,24 +192,24 @@ internal sealed class Inspection
         notBefore = _chain[0].NotBefore,
         notAfter = _chain[0].NotAfter,
         chain = _chain.Select(c => c.Sha256).ToArray(),
-        verifiedAgainst = _bundleFile,
-        anchor = _verdict?.Anchor?.Sha256,
-        validUntil = _verdict is { IsValid: true } ? _verdict.ValidUntil : (DateTimeOffset?)null,
+        verifiedAgainst = Judgement is null ? null : _bundleFile,
+        anchor = Anchor?.Sha256,
+        validUntil = ValidUntil,
     });
 
     private string Verdict() =>
-        _verdict is not null ? _verdict.Sentence
-        : _chain[0].IsCa ? Valid ? "An authority, within its time; an authority is no SVID." : "An authority outside its time."
+        Judgement is not null ? Judgement
+        : _chain[0].IsCa ? Valid ? "An authority, within its time; give --trust-anchors or --dir to verify its chain." : "An authority outside its time."
         : _shape != SvidFault.None ? _shape.Sentence()
         : Valid ? "Shaped like an SVID and within its time; give --trust-anchors or --dir to verify its chain."
         : "Shaped like an SVID, but outside its time.";
 
-    private static TrustBundleSet LoadBundle(string file, TrustDomain trustDomain)
+    private static TrustBundle LoadBundle(string file, TrustDomain trustDomain)
     {
         var text = File.ReadAllText(file);
         if (text.AsSpan().TrimStart().StartsWith("{"))
-            return TrustBundle.TryParseJson(trustDomain, text, out var json, out var jsonFault) ? new TrustBundleSet(json) : throw new CommandRefusedException($"{file}: {jsonFault.Sentence()}");
-        return TrustBundle.TryParsePem(trustDomain, text, out var pem, out var fault) ? new TrustBundleSet(pem) : throw new CommandRefusedException($"{file}: {fault.Sentence()}");
+            return TrustBundle.TryParseJson(trustDomain, text, out var json, out var jsonFault) ? json : throw new CommandRefusedException($"{file}: {jsonFault.Sentence()}");
+        return TrustBundle.TryParsePem(trustDomain, text, out var pem, out var fault) ? pem : throw new CommandRefusedException($"{file}: {fault.Sentence()}");
     }
 
     private static string When(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
