@@ -8,6 +8,7 @@ internal static class Program
         ["certify"] = Certify.CertifyBenchmark.RunAsync,
         ["codecs"] = Codecs.CodecBenchmark.RunAsync,
         ["issue"] = Issue.IssueBenchmark.RunAsync,
+        ["soak"] = Soak.SoakBenchmark.RunAsync,
         ["tcp"] = Tcp.TcpBenchmark.RunAsync,
         ["tokens"] = Tokens.TokenBenchmark.RunAsync,
     };
