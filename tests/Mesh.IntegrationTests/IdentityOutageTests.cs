@@ -44,10 +44,13 @@ public sealed class IdentityOutageTests
         Assert.True(DateTimeOffset.UtcNow >= expiry, "refused before a certificate had expired");
         // Whichever side expired first, the other follows within moments: both got their certificates at the start.
         while (await ReadyAsync(client, stop.Token) || await ReadyAsync(server, stop.Token)) await tick.WaitForNextTickAsync(stop.Token);
-        Assert.Contains("control_identity_cert_refreshes_total{result=\"error\"", await MetricsAsync(client, stop.Token), StringComparison.Ordinal);
+        Assert.Matches("control_identity_cert_refreshes_total\\{result=\"error\",reason=\"(unavailable|timed_out)\"\\} [1-9]", await MetricsAsync(client, stop.Token));
         Assert.False(await PassesAsync(local, stop.Token));
+        // Every label is on the page from the start; what counts is that it counted.
+        Assert.Matches("mesh_proxy_connection_ends_total\\{direction=\"outbound\",reason=\"no_certificate\"\\} [1-9]", await MetricsAsync(client, stop.Token));
         var log = await File.ReadAllTextAsync(Path.Combine(mesh.Layout.Logs, "client-proxy.log"), stop.Token);
-        Assert.Contains("expired", log, StringComparison.Ordinal);
+        Assert.Contains(" 3505 ", log, StringComparison.Ordinal);
+        Assert.Contains("reason=no_certificate", log, StringComparison.Ordinal);
 
         await mesh.RestartAsync(identity, stop.Token);
         while (!await PassesAsync(local, stop.Token)) await tick.WaitForNextTickAsync(stop.Token);

@@ -166,6 +166,37 @@ public sealed class CertifyRefusalTests
         await RefusedAsync(identity, request, fault);
     }
 
+    // What a validator can say besides: not all of these can be brought about with one kind of validator, so it is told here.
+    [Theory]
+    [InlineData(TokenFault.UnsupportedAlgorithm, StatusCode.Unauthenticated)]
+    [InlineData(TokenFault.NotYetValid, StatusCode.Unauthenticated)]
+    [InlineData(TokenFault.Rejected, StatusCode.Unauthenticated)]
+    [InlineData(TokenFault.NotServiceAccount, StatusCode.PermissionDenied)]
+    [InlineData(TokenFault.NotBoundToPod, StatusCode.PermissionDenied)]
+    [InlineData(TokenFault.KeysUnavailable, StatusCode.Unavailable)]
+    [InlineData(TokenFault.ReviewUnavailable, StatusCode.Unavailable)]
+    [InlineData(TokenFault.Overloaded, StatusCode.Unavailable)]
+    [InlineData(TokenFault.None, StatusCode.Unavailable)] // a good token, and no issuer
+    public async Task What_the_validator_says_is_the_answer_and_is_counted(TokenFault fault, StatusCode code)
+    {
+        await using var identity = await RunningIdentity.StartAsync();
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var metrics = new Mesh.Identity.Metrics.IdentityMetrics();
+        var tokens = new HeldTokens();
+        Assert.True(ServiceAccount.TryParseSubject("system:serviceaccount:shop:web", out var account));
+        tokens.Release.SetResult(fault == TokenFault.None ? TokenVerdict.Accept(account, null) : TokenVerdict.Refuse(fault, "why"));
+        var certification = new Certification(tokens, () => null, RunningIdentity.TrustDomain, new LinkerdName(RunningIdentity.TrustDomain, "mesh"), metrics, identity.Time);
+        var endpoint = new CertifyEndpoint(certification, new CallsUnderWay(), 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
+        var call = new FakeCall();
+        await endpoint.Certify(identity.Request(key), call);
+        Assert.Equal(code, call.Status.StatusCode);
+        Assert.Equal(fault == TokenFault.None ? CertifyFaultTable.Sentence(CertifyFault.IssuerUnavailable) : TokenFaultTable.Sentence(fault), call.Status.Detail);
+        var label = fault == TokenFault.None ? "issuer_unavailable" : TokenFaultTable.Label(fault);
+        var page = new PrometheusText();
+        metrics.WriteTo(page);
+        Assert.Contains($"mesh_identity_certify_total{{result=\"refused\",reason=\"{label}\"}} 1\n", page.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_token_of_one_account_cannot_get_the_identity_of_another()
     {

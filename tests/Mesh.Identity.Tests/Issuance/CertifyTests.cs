@@ -99,6 +99,8 @@ public sealed class CertifyTests
         Assert.Contains("pod web-0", line, StringComparison.Ordinal);
         Assert.Contains("127.0.0.1:", line, StringComparison.Ordinal);
         Assert.Equal(1, await identity.MetricAsync("mesh_identity_certify_total{result=\"issued\",reason=\"none\"}"));
+        Assert.Equal(1, await identity.MetricAsync("mesh_identity_certify_duration_seconds_count"));
+        Assert.Equal(1, await identity.MetricAsync("mesh_identity_token_validation_duration_seconds_count"));
     }
 
     [Fact]

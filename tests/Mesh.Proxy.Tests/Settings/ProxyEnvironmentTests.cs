@@ -77,6 +77,14 @@ public sealed class ProxyEnvironmentTests
     }
 
     [Fact]
+    public void Every_policy_is_set_by_the_name_it_is_reported_by()
+    {
+        string[] names = ["all-unauthenticated", "all-authenticated", "cluster-unauthenticated", "cluster-authenticated", "deny", "audit"];
+        Assert.Equal(Enum.GetValues<InboundPolicy>(), names.Select(n => Read(new(Minimal) { ["MESH_PROXY_INBOUND_DEFAULT_POLICY"] = n }).Inbound.Policy));
+        Assert.Equal(names, Enum.GetValues<InboundPolicy>().Select(p => p.Label()));
+    }
+
+    [Fact]
     public void Named_services_need_no_redirected_listeners()
     {
         var settings = Read(new(Minimal) { ["MESH_PROXY_INBOUND_SERVICES"] = "127.0.0.1:9443=127.0.0.1:8080" });
