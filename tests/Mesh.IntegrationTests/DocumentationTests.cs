@@ -2,9 +2,19 @@ using System.Text.RegularExpressions;
 
 namespace Mesh.IntegrationTests;
 
-/// <summary>ARCHITECTURE.md and README.md against the tree: what they name must exist.</summary>
+/// <summary>ARCHITECTURE.md, README.md and the guides against the tree: what they name must exist, and the guides leave nothing out.</summary>
 public sealed partial class DocumentationTests
 {
+    private const string IdentitySource = "identity/Mesh.Identity/Settings/IdentitySettings.cs";
+    private const string IdentityKey = "read\\.\\w+\\(\"([A-Z_]+)\"";
+    private const string ProxySource = "proxy/Mesh.Proxy/Settings/ProxyEnvironment.cs";
+    private const string ProxyKey = "(?:Prefix \\+ |Span\\(reader, |ServiceId\\(reader, )\"([A-Z_]+)\"";
+    private const string DestinationSource = "destination/Mesh.Destination/Settings/DestinationSettings.cs";
+    private const string DestinationKey = "(?:read\\.\\w+\\(|ReadId\\(read, )\"([A-Z_]+)\"";
+
+    // The certificate authority and the gRPC server write into the log of the process they run in.
+    private const string IdentityLog = "/(identity/Mesh\\.Identity|trust/Mesh\\.Trust|platform/Mesh\\.Grpc)/";
+
     [Theory]
     [InlineData("ARCHITECTURE.md")]
     [InlineData("README.md")]
@@ -42,10 +52,28 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void Every_project_is_in_the_architecture_page()
+    public void Every_project_is_in_the_architecture_page_and_no_other()
     {
-        var page = File.ReadAllText(Path.Combine(Repository.Root, "ARCHITECTURE.md"));
-        foreach (var project in Repository.SourceProjects()) Assert.Contains(Path.GetFileNameWithoutExtension(project), page, StringComparison.Ordinal);
+        var named = Names(Read("ARCHITECTURE.md"), @"\b(Mesh\.[A-Z]\w+)");
+        var projects = Repository.SourceProjects().Select(p => Path.GetFileNameWithoutExtension(p)).Where(p => p.StartsWith("Mesh.", StringComparison.Ordinal)).ToArray();
+        Assert.Empty(projects.Except(named));
+        Assert.All(named.Except(projects), name => Assert.True(Directory.Exists(Path.Combine(Repository.Root, "tests", name)), name));
+    }
+
+    [Theory]
+    [InlineData("ARCHITECTURE.md")]
+    [InlineData("README.md")]
+    [InlineData("docs/identity-service.md")]
+    [InlineData("docs/destination.md")]
+    [InlineData("docs/proxy.md")]
+    public void Every_setting_that_is_named_exists(string page)
+    {
+        string[] settings =
+        [
+            .. Settings("MESH_IDENTITY_", IdentitySource, IdentityKey), .. Settings("MESH_PROXY_", ProxySource, ProxyKey),
+            .. Settings("MESH_DESTINATION_", DestinationSource, DestinationKey),
+        ];
+        Assert.Empty(Names(Read(page), @"\b(MESH_(?:IDENTITY|PROXY|DESTINATION)_[A-Z_]+)").Except(settings));
     }
 
     [Fact]
@@ -67,22 +95,47 @@ public sealed partial class DocumentationTests
     }
 
     [Theory]
-    [InlineData("docs/proxy.md", "MESH_PROXY_", "proxy/Mesh.Proxy/Settings/ProxyEnvironment.cs", "(?:Prefix \\+ |Span\\(reader, |ServiceId\\(reader, )\"([A-Z_]+)\"")]
-    [InlineData("docs/destination.md", "MESH_DESTINATION_", "destination/Mesh.Destination/Settings/DestinationSettings.cs", "(?:read\\.\\w+\\(|ReadId\\(read, )\"([A-Z_]+)\"")]
+    [InlineData("docs/identity-service.md", "MESH_IDENTITY_", IdentitySource, IdentityKey)]
+    [InlineData("docs/proxy.md", "MESH_PROXY_", ProxySource, ProxyKey)]
+    [InlineData("docs/destination.md", "MESH_DESTINATION_", DestinationSource, DestinationKey)]
     public void Every_setting_is_in_the_guide_and_no_other(string guide, string prefix, string source, string read) =>
-        Assert.Equal(Names(Read(source), read).Select(n => prefix + n).Order(StringComparer.Ordinal), Names(Read(guide), $"({prefix}[A-Z_]+)"));
+        Assert.Equal(Settings(prefix, source, read).Order(StringComparer.Ordinal), Names(Read(guide), $"({prefix}[A-Z_]+)"));
 
     [Theory]
-    [InlineData("docs/proxy.md", "/proxy/Mesh.Proxy/", "\\.(?:Counter|Gauge|Histogram)\\(\"((?!process_)[a-z_]+)\"", "`((?:mesh_proxy|control|tcp|inbound|proxy)_[a-z_]+)`")]
-    [InlineData("docs/destination.md", "/destination/Mesh.Destination/", "\"(mesh_destination_[a-z_]+)\"", "(mesh_destination_[a-z_]+)")]
-    public void Every_metric_is_in_the_guide_and_no_other(string guide, string folder, string written, string named) =>
-        Assert.Equal(Names(Sources(folder), written), Names(Read(guide), named));
+    [InlineData("docs/identity-service.md", "/(identity/Mesh\\.Identity|platform/Hosting)/", "\"((?:mesh_identity|process|dotnet)_[a-z_]+)\"", "((?:mesh_identity|process|dotnet)_[a-z_]+)")]
+    [InlineData("docs/proxy.md", "/proxy/Mesh\\.Proxy/", "\\.(?:Counter|Gauge|Histogram)\\(\"((?!process_)[a-z_]+)\"", "`((?:mesh_proxy|control|tcp|inbound|proxy)_[a-z_]+)`")]
+    [InlineData("docs/destination.md", "/destination/Mesh\\.Destination/", "\"(mesh_destination_[a-z_]+)\"", "(mesh_destination_[a-z_]+)")]
+    public void Every_metric_is_in_the_guide_and_no_other(string guide, string folders, string written, string named) =>
+        Assert.Equal(Names(Sources(folders), written), Names(Read(guide), named));
 
     [Theory]
-    [InlineData("docs/proxy.md", "/proxy/Mesh.Proxy/", "(?:LogLevel\\.\\w+|\\blevel),\\s*(3[0-9]{3}),", "\\b(3[0-9]{3})\\b")]
-    [InlineData("docs/destination.md", "/destination/Mesh.Destination/", "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\|")]
-    public void Every_log_line_is_in_the_guide_and_no_other(string guide, string folder, string written, string named) =>
-        Assert.Equal(Names(Sources(folder), written), Names(Read(guide), named));
+    [InlineData("docs/identity-service.md", IdentityLog, "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\| (?:debug|info|warn|error|fatal) \\|")]
+    [InlineData("docs/proxy.md", "/proxy/Mesh\\.Proxy/", "(?:LogLevel\\.\\w+|\\blevel),\\s*(3[0-9]{3}),", "\\b(3[0-9]{3})\\b")]
+    [InlineData("docs/destination.md", "/(destination/Mesh\\.Destination|platform/Mesh\\.Grpc)/", "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\|")]
+    public void Every_log_line_is_in_the_guide_and_no_other(string guide, string folders, string written, string named) =>
+        Assert.Equal(Names(Sources(folders), written), Names(Read(guide), named));
+
+    [Fact]
+    public void The_levels_of_log_lines_in_the_guide_are_those_they_are_written_with()
+    {
+        var names = new Dictionary<string, string> { ["Debug"] = "debug", ["Information"] = "info", ["Warning"] = "warn", ["Error"] = "error", ["Critical"] = "fatal" };
+        foreach (var line in Sources(IdentityLog).Split('\n').Where(l => l.Contains("[LoggerMessage(", StringComparison.Ordinal)))
+        {
+            var (name, level) = (Regex.Match(line, "EventName = \"(\\w+)\"").Groups[1].Value, names[Regex.Match(line, "\\bLogLevel\\.(\\w+)").Groups[1].Value]);
+            Assert.True(Regex.IsMatch(Read("docs/identity-service.md"), $@"^\|[^|]* ?`{name}`[^|]*\| {level} \|", RegexOptions.Multiline), $"the guide has no row for {name} at level {level}");
+        }
+    }
+
+    [Fact]
+    public void Every_reason_a_certificate_is_refused_for_is_in_the_guide_with_its_code()
+    {
+        var rows = Read("docs/identity-service.md").Split('\n');
+        var faults = Regex.Matches(Read("identity/Mesh.Identity/Issuance/CertifyFaultTable.cs") + Read("identity/Mesh.Identity/Tokens/TokenFaultTable.cs"), "Fault\\.(\\w+) => \\(StatusCode\\.(\\w+), \"([a-z_]+)\"");
+        // A refused token is counted and logged with the token's own reason.
+        foreach (var groups in faults.Select(m => m.Groups).Where(g => g[1].Value is not ("None" or "Token")))
+            Assert.True(rows.Any(r => r.StartsWith($"| `{groups[2].Value}` |", StringComparison.Ordinal) && r.Contains($"`{groups[3].Value}`", StringComparison.Ordinal)), $"the guide has no {groups[3].Value} with {groups[2].Value}");
+        Assert.True(faults.Count > 20, "the tables of faults were not found");
+    }
 
     [Fact]
     public void Every_reason_a_connection_ends_for_is_in_the_guide()
@@ -94,7 +147,9 @@ public sealed partial class DocumentationTests
 
     private static string Read(string path) => File.ReadAllText(Path.Combine(Repository.Root, path));
 
-    private static string Sources(string folder) => string.Join('\n', SourceFiles().Where(f => f.Contains(folder, StringComparison.Ordinal)).Select(File.ReadAllText));
+    private static IEnumerable<string> Settings(string prefix, string source, string read) => Names(Read(source), read).Select(n => prefix + n);
+
+    private static string Sources(string folders) => string.Join('\n', SourceFiles().Where(f => Regex.IsMatch(f, folders)).Select(File.ReadAllText));
 
     private static string[] Names(string text, string pattern) =>
         [.. Regex.Matches(text, pattern, RegexOptions.Multiline).SelectMany(m => m.Groups[1].Captures).Select(c => c.Value).Distinct().Order(StringComparer.Ordinal)];
