@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Mesh.Hosting;
 
-/// <summary>SIGTERM and SIGINT as a cancellation: the process ends when it has drained, not when the signal arrives.</summary>
+/// <summary>SIGTERM, SIGINT and the end of the program that started us (<see cref="StarterWatch"/>) as a cancellation: the process ends when it has drained, not when the signal arrives.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -13,15 +13,16 @@ internal sealed class StopSignals : IDisposable
     {
         _term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        StarterWatch.Begin(_stop.Cancel);
     }
 
     public CancellationToken Token => _stop.Token;
 
+    // The source itself stays usable: the watch of the starter may still call it.
     public void Dispose()
     {
         _term.Dispose();
         _interrupt.Dispose();
-        _stop.Dispose();
     }
 
     private void Stop(PosixSignalContext signal)

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Runtime.InteropServices;
+using Mesh.Hosting;
 using Mesh.Proxy.Logging;
 using Mesh.Proxy.Settings;
 
@@ -22,6 +23,7 @@ internal static class Program
         using var stop = new StopRequest();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, stop.OnSignal);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, stop.OnSignal);
+        StarterWatch.Begin(stop.Ask);
         var process = new ProxyProcess(settings, TimeProvider.System, log);
         process.Announce(unknownKeys);
         return await process.RunAsync(stop);

@@ -7,6 +7,7 @@ internal sealed class StopRequest : IDisposable
 {
     private readonly CancellationTokenSource _orderly = new();
     private readonly CancellationTokenSource _hurry = new();
+    private volatile bool _over;
 
     /// <summary>Fires at the first request.</summary>
     public CancellationToken Orderly => _orderly.Token;
@@ -14,8 +15,10 @@ internal sealed class StopRequest : IDisposable
     /// <summary>Fires at the second.</summary>
     public CancellationToken Hurry => _hurry.Token;
 
+    /// <summary>Asks; nothing more happens once the process is ending.</summary>
     public void Ask()
     {
+        if (_over) return;
         if (_orderly.IsCancellationRequested) _hurry.Cancel();
         else _orderly.Cancel();
     }
@@ -29,6 +32,7 @@ internal sealed class StopRequest : IDisposable
 
     public void Dispose()
     {
+        _over = true;
         _orderly.Dispose();
         _hurry.Dispose();
     }

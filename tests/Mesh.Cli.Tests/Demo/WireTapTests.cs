@@ -77,28 +77,6 @@ public sealed class WireTapTests
         }
     }
 
-    [Theory]
-    [InlineData("20s", 20_000)]
-    [InlineData("1.5m", 90_000)]
-    [InlineData("500ms", 500)]
-    [InlineData("2h", 7_200_000)]
-    public void Durations_are_read(string text, double milliseconds)
-    {
-        Assert.True(DemoCommand.TryParseDuration(text, TimeSpan.FromDays(7), out var duration));
-        Assert.Equal(milliseconds, duration.TotalMilliseconds);
-    }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("20")]
-    [InlineData("s")]
-    [InlineData("0s")]
-    [InlineData("-1s")]
-    [InlineData("1.2.3s")]
-    [InlineData("1e3s")]
-    [InlineData("200h")]
-    public void What_is_no_duration_is_refused(string text) => Assert.False(DemoCommand.TryParseDuration(text, TimeSpan.FromDays(7), out _));
-
     [Fact]
     public void Prometheus_lines_are_read_with_their_labels()
     {

@@ -105,6 +105,36 @@ public sealed class DemoTests
         Assert.Contains((await output).Split('\n'), line => line.StartsWith("on the wire ", StringComparison.Ordinal) && line.EndsWith("where it is plain)", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Killed_it_takes_every_program_it_started_with_it()
+    {
+        using var directory = new TemporaryDirectory();
+        var state = directory.File("state");
+        using var demo = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40", "--dir", state]) { RedirectStandardOutput = true })!;
+        var output = demo.StandardOutput.ReadToEndAsync();
+        var exited = demo.WaitForExitAsync();
+        var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), exited);
+        Assert.Equal(6, members.Count);
+        demo.Kill();
+        await exited;
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        while (members.Values.Any(pid => Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}")))) await tick.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        await output;
+    }
+
+    [Fact]
+    public async Task An_account_that_ends_early_says_what_was_seen_until_then()
+    {
+        using var directory = new TemporaryDirectory();
+        // An empty directory of the user's stays the user's.
+        var state = Directory.CreateDirectory(directory.File("state")).FullName;
+        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "900ms", "--dir", state, "--output", "json"], seconds: 120);
+        using var json = JsonDocument.Parse(run.Output);
+        // Less than the second between two looks: what is known comes from the one at the end.
+        if (json.RootElement.GetProperty("requests").GetInt64() > 0) Assert.Equal("TLSv1.3", json.RootElement.GetProperty("tlsVersion").GetString());
+        Assert.Empty(Directory.EnumerateFileSystemEntries(state));
+    }
+
     private static async Task<Dictionary<string, int>> WaitForMembersAsync(string file, Task demo)
     {
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));

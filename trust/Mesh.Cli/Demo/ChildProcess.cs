@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Mesh.Hosting;
 
 namespace Mesh.Cli.Demo;
 
@@ -59,8 +60,9 @@ internal sealed class ChildProcess : IAsyncDisposable
         foreach (var (key, value) in settings) start.Environment[key] = value;
         // Small programs on a shared machine: one heap, and no background compilation racing the first requests.
         start.Environment["DOTNET_gcServer"] = "0";
+        // Its standard input stays open as long as we live: where we are killed, it sees the end of it and stops.
+        start.Environment[StarterWatch.Variable] = "1";
         var process = Process.Start(start) ?? throw new CommandRefusedException($"{name} could not be started: {start.FileName} did not run");
-        process.StandardInput.Close();
         var log = new StreamWriter(new FileStream(logFile, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true };
         return new ChildProcess(name, process, LogAsync(process, log, onLine));
     }

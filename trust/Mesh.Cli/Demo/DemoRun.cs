@@ -27,9 +27,7 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
     {
         // Lines for a file or another program are not broken at a width that no terminal has.
         if (!_console.Profile.Out.IsTerminal) _console.Profile.Width = short.MaxValue;
-        var directory = options.Directory is { } given ? Path.GetFullPath(given) : Directory.CreateTempSubdirectory("mesh-demo-").FullName;
-        if (options.Directory is not null && Directory.Exists(directory) && Directory.EnumerateFileSystemEntries(directory).Any())
-            throw new CommandRefusedException($"--dir {options.Directory} is not empty; the demo makes a throw-away CA and would not touch what is there. Name a new directory.", ExitCode.Usage);
+        var (directory, theirs) = Prepare();
         try
         {
             await RunInAsync(directory, interrupted);
@@ -37,6 +35,7 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         finally
         {
             if (options.Keep) _console.MarkupLineInterpolated($"state and logs are in {directory}");
+            else if (theirs) Empty(directory);
             else if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
         }
 
@@ -45,6 +44,46 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         foreach (var shortcoming in _facts.Shortcomings) _console.WriteLine("not shown: " + shortcoming);
         if (!_facts.Shown && !options.Keep) _console.WriteLine("The logs are gone with the demo's directory: --dir DIR --keep leaves them in DIR/logs.");
         return _facts.Shown ? ExitCode.Done : ExitCode.Refused;
+    }
+
+    /// <summary>Where the state goes, and whether the directory was there before us, and is to be there after us.</summary>
+    private (string Directory, bool Theirs) Prepare()
+    {
+        if (options.Directory is not { } given)
+        {
+            try
+            {
+                return (Directory.CreateTempSubdirectory("mesh-demo-").FullName, false);
+            }
+            catch (IOException failed)
+            {
+                throw new CommandRefusedException($"no directory can be made in {Path.GetTempPath()} ({failed.Message}): set TMPDIR, or name one with --dir");
+            }
+        }
+
+        var directory = Path.GetFullPath(given);
+        if (!Directory.Exists(directory))
+        {
+            try
+            {
+                Directory.CreateDirectory(directory);
+                return (directory, false);
+            }
+            catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+            {
+                throw new CommandRefusedException($"--dir {given}: cannot be made a directory ({failed.Message})");
+            }
+        }
+
+        if (Directory.EnumerateFileSystemEntries(directory).Any())
+            throw new CommandRefusedException($"--dir {given} is not empty; the demo makes a throw-away CA and would not touch what is there. Name a new directory.", ExitCode.Usage);
+        return (directory, true);
+    }
+
+    private static void Empty(string directory)
+    {
+        foreach (var folder in Directory.GetDirectories(directory)) Directory.Delete(folder, recursive: true);
+        foreach (var file in Directory.GetFiles(directory)) File.Delete(file);
     }
 
     private async Task RunInAsync(string directory, CancellationToken interrupted)
@@ -69,6 +108,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         await mesh.StartWorkloadAsync("client", ["call", $"http://{control.Address}/", "--rate", options.Rate.ToString(CultureInfo.InvariantCulture), "--secret", _secret], _facts.TakeClientLine, interrupted);
 
         Say($"identity {mesh.IdentityAddress}, pages of each under /ready and /metrics: {string.Join(", ", mesh.Members.Where(m => m.Admin is not null).Select(m => $"{m.Name} http://{m.Admin}"))}");
+        Say($"certificates, while it runs: ./mesh identity inspect {mesh.IdentityAddress} --dir {directory}");
+        Say($"                             ./mesh identity inspect {inbound} --server-name {mesh.ServerName("demo", "web")} --dir {directory}");
 
         var refused = await PlaintextProbe.IsRefusedAsync(port, time, interrupted) & await PlaintextProbe.IsRefusedAsync(inbound, time, interrupted);
         _facts.PlaintextRefused = refused;
@@ -86,6 +127,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         }
 
         _facts.Ended = time.GetUtcNow();
+        // What happened since the last look belongs to the account as well.
+        await LookAsync(wire, control, webProxy, clientProxy, metrics, CancellationToken.None);
         Say("stopping");
     }
 
@@ -107,9 +150,7 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
                     named = true;
                 }
 
-                _facts.TakeWire(wire, control);
-                _facts.TakeProxy(clientProxy.Name, await ScrapeAsync(metrics, clientProxy, ct));
-                _facts.TakeProxy(webProxy.Name, await ScrapeAsync(metrics, webProxy, ct));
+                await LookAsync(wire, control, webProxy, clientProxy, metrics, ct);
                 if (show is not null) show(_facts.Table(time.GetUtcNow()));
                 else if (!options.Json && ++rounds % 5 == 0) _console.WriteLine(_facts.Line());
             }
@@ -117,6 +158,13 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
 
         if (live) await _console.Live(new Text("waiting for the first requests")).StartAsync(async view => await LoopAsync(table => view.UpdateTarget(table)));
         else await LoopAsync(null);
+    }
+
+    private async Task LookAsync(WireTap wire, WireTap control, Member webProxy, Member clientProxy, HttpClient metrics, CancellationToken ct)
+    {
+        _facts.TakeWire(wire, control);
+        _facts.TakeProxy(clientProxy.Name, await ScrapeAsync(metrics, clientProxy, ct));
+        _facts.TakeProxy(webProxy.Name, await ScrapeAsync(metrics, webProxy, ct));
     }
 
     // What a kubelet would do: say that a program died and how, start it again, and let the rest go on.
@@ -215,7 +263,7 @@ internal sealed class DemoFacts
         get
         {
             var missing = new List<string>();
-            if (_requests == 0) missing.Add("No request was made: look at client.log.");
+            if (_requests == 0) missing.Add("No request was made: look at client-proxy.log.");
             else if (_failed * 2 > _requests) missing.Add($"Most requests failed, the last with '{_why}': look at client-proxy.log, then at web-proxy.log, for the reason that their connections ended with.");
             if (ClientId is null) missing.Add("The server's proxy verified no client: look at client-proxy.log for a certificate that was not issued, and at identity.log for the refusal.");
             if (ServerId is null) missing.Add("The client's proxy verified no server: look at web-proxy.log for a certificate that was not issued, and at destination.log.");
@@ -342,7 +390,7 @@ internal sealed class DemoFacts
         samples.FirstOrDefault(s => s.Name == name) is { Value: > 0 } sample ? DateTimeOffset.FromUnixTimeMilliseconds((long)(sample.Value * 1000)) : null;
 
     private static string In(DateTimeOffset? when, DateTimeOffset now) =>
-        when is { } at ? string.Create(CultureInfo.InvariantCulture, $"{(at - now).TotalSeconds:0} s") : "-";
+        when is { } at ? string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, (at - now).TotalSeconds):0} s") : "-";
 
     private static string Count(long? count) => count?.ToString(CultureInfo.InvariantCulture) ?? "-";
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using Mesh.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Hosting;
@@ -18,14 +19,23 @@ internal static class WorkloadCommand
         var listen = new Argument<string>("address") { Description = "127.0.0.1:PORT to serve HTTP on" };
         var secret = new Option<string>("--secret") { Description = "text that every answer contains", DefaultValueFactory = _ => "" };
         var serve = new Command("serve", "A plain HTTP server.") { listen, secret };
-        serve.SetAction((parsed, ct) => ServeAsync(IPEndPoint.Parse(parsed.GetValue(listen)!), parsed.GetValue(secret)!, ct));
+        serve.SetAction((parsed, ct) => WhileStartedAsync(stop => ServeAsync(IPEndPoint.Parse(parsed.GetValue(listen)!), parsed.GetValue(secret)!, stop), ct));
 
         var url = new Argument<string>("url");
         var rate = new Option<double>("--rate") { Description = "requests per second", DefaultValueFactory = _ => 200 };
         var ask = new Option<string>("--secret") { Description = "text that every request contains", DefaultValueFactory = _ => "" };
         var call = new Command("call", "A plain HTTP client that prints one line a second: requests failed.") { url, rate, ask };
-        call.SetAction((parsed, ct) => CallAsync(parsed.GetValue(url)!, parsed.GetValue(rate), parsed.GetValue(ask)!, TimeProvider.System, ct));
+        call.SetAction((parsed, ct) => WhileStartedAsync(stop => CallAsync(parsed.GetValue(url)!, parsed.GetValue(rate), parsed.GetValue(ask)!, TimeProvider.System, stop), ct));
         return new Command("workload", "The sample programs of 'mesh demo'.") { serve, call };
+    }
+
+    private static async Task<int> WhileStartedAsync(Func<CancellationToken, Task<int>> work, CancellationToken ct)
+    {
+        // Not disposed: the watch may call it until the process is gone.
+        var stop = new CancellationTokenSource();
+        StarterWatch.Begin(stop.Cancel);
+        await using var asked = ct.UnsafeRegister(static s => ((CancellationTokenSource)s!).Cancel(), stop);
+        return await work(stop.Token);
     }
 
     private static async Task<int> ServeAsync(IPEndPoint address, string secret, CancellationToken ct)

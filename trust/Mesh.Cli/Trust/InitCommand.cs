@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Mesh.Cli.Demo;
+using Mesh.Hosting;
 using Mesh.Spiffe;
 using Mesh.Trust;
 using Mesh.Trust.Issuing;
@@ -27,13 +28,14 @@ internal static class InitCommand
         var directory = new Option<string>("--dir") { Description = "where to write; a folder 'trust' is made in it", Required = true };
         var rootKey = KeyOption("--root-key-type", "the root's key");
         var issuerKey = KeyOption("--issuer-key-type", "the issuer's key");
-        var rootLifetime = new Option<string>("--root-lifetime") { Description = "for example 87600h", DefaultValueFactory = _ => "87600h" };
-        var issuerLifetime = new Option<string>("--issuer-lifetime") { Description = "for example 8760h", DefaultValueFactory = _ => "8760h" };
+        var rootLifetime = new Option<string>("--root-lifetime") { Description = "for example 3650d", DefaultValueFactory = _ => "3650d" };
+        var issuerLifetime = new Option<string>("--issuer-lifetime") { Description = "for example 365d", DefaultValueFactory = _ => "365d" };
         var output = new Option<string>("--output") { Description = "text or json", DefaultValueFactory = _ => "text" };
         output.AcceptOnlyFromAmong("text", "json");
         var command = new Command("init", "Makes a root and an issuer for production use; private files are 0600, nothing is overwritten.") { trustDomain, directory, rootKey, issuerKey, rootLifetime, issuerLifetime, output };
         command.SetAction(parsed =>
         {
+            if (string.IsNullOrWhiteSpace(parsed.GetValue(directory))) throw new CommandRefusedException("--dir: is empty; name a directory", ExitCode.Usage);
             if (!TrustDomain.TryParse(parsed.GetValue(trustDomain), out var domain, out var fault))
                 throw new CommandRefusedException($"--trust-domain: {fault.Sentence()}", ExitCode.Usage);
             var root = AuthorityProfile.Root(domain) with { Algorithm = Algorithms[parsed.GetValue(rootKey)!], Lifetime = Lifetime("--root-lifetime", parsed.GetValue(rootLifetime)!) };
@@ -65,9 +67,9 @@ internal static class InitCommand
     }
 
     private static TimeSpan Lifetime(string option, string text) =>
-        DemoCommand.TryParseDuration(text, TimeSpan.FromDays(3653 * 3), out var lifetime) && lifetime >= TimeSpan.FromHours(1)
+        DurationText.TryParse(text, out var lifetime) && lifetime >= TimeSpan.FromHours(1) && lifetime <= TimeSpan.FromDays(3653 * 3)
             ? lifetime
-            : throw new CommandRefusedException($"{option} {text}: a duration of at least 1h, at most 30 years", ExitCode.Usage);
+            : throw new CommandRefusedException($"{option} {text}: a duration such as 24h or 365d, from 1h to 30 years", ExitCode.Usage);
 
     private static string Text(TrustDirectory made) => string.Create(
         CultureInfo.InvariantCulture,
