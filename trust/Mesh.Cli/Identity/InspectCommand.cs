@@ -164,7 +164,7 @@ internal sealed class Inspection
         }
 
         Row("SPIFFE ID", _id?.ToString() ?? "none");
-        Row("DNS names", string.Join(", ", leaf.DnsNames));
+        Row("DNS names", string.Join(", ", leaf.DnsNames.Select(Printable)));
         Row("kind", leaf.IsCa ? leaf.IsSelfIssued ? "certificate authority, self-signed (a trust anchor)" : "certificate authority, issued by another" : "workload (X.509 SVID)");
         Row("subject", leaf.SubjectText);
         Row("issuer", leaf.IssuerText);
@@ -211,6 +211,10 @@ internal sealed class Inspection
             return TrustBundle.TryParseJson(trustDomain, text, out var json, out var jsonFault) ? json : throw new CommandRefusedException($"{file}: {jsonFault.Sentence()}");
         return TrustBundle.TryParsePem(trustDomain, text, out var pem, out var fault) ? pem : throw new CommandRefusedException($"{file}: {fault.Sentence()}");
     }
+
+    // A server can put any byte into a DNS name, and this goes to a terminal.
+    private static string Printable(string name) =>
+        string.Concat(name.Select(c => c is >= ' ' and <= '~' ? c.ToString() : string.Create(CultureInfo.InvariantCulture, $"\\x{(int)c:x2}")));
 
     private static string When(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
