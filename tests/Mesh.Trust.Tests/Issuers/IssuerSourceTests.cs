@@ -51,6 +51,34 @@ public sealed class IssuerSourceTests : IDisposable
     }
 
     [Fact]
+    public void An_issuer_and_an_anchor_that_near_their_end_are_told_once_at_a_third_and_at_a_tenth_of_their_life()
+    {
+        var issuer = Write(_root.CreateIntermediate(o => o with { NotAfter = _time.GetUtcNow().AddDays(30) })).Certificate;
+        using var anchors = Anchors();
+        using var source = Source(anchors);
+        int Told(Spiffe.Certificate of, string part) => _log.Lines.Count(l => l.Contains(of.Sha256, StringComparison.Ordinal) && l.Contains(part, StringComparison.Ordinal));
+        void At(Spiffe.Certificate of, double left)
+        {
+            _time.Advance(of.NotAfter - (of.NotAfter - of.NotBefore) * left - _time.GetUtcNow());
+            source.Read();
+            source.Read();
+        }
+
+        // Thirty days and ten years: the thresholds are parts of the life, not days.
+        foreach (var certificate in new[] { issuer, _root.Certificate })
+        {
+            At(certificate, 0.34);
+            Assert.Equal(0, Told(certificate, "less than a third"));
+            At(certificate, 0.32);
+            Assert.Equal((1, 0), (Told(certificate, "less than a third"), Told(certificate, "less than a tenth")));
+            At(certificate, 0.09);
+            Assert.Equal((1, 1, 0), (Told(certificate, "less than a third"), Told(certificate, "less than a tenth"), Told(certificate, "has expired")));
+            At(certificate, -0.001);
+            Assert.Equal(1, Told(certificate, "has expired"));
+        }
+    }
+
+    [Fact]
     public void A_bad_update_leaves_the_last_good_issuer_and_says_why_once()
     {
         var issuer = Write(_root.CreateIntermediate());

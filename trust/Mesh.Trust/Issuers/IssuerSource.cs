@@ -24,6 +24,7 @@ public sealed partial class IssuerSource : IDisposable
     private readonly ILogger _log;
     private readonly DirectoryWatch _watch;
     private readonly Lock _reading = new();
+    private readonly ExpiryWatch _expiry;
     private volatile IssuerState _current = IssuerState.Start;
 
     // Guarded by _reading: what was looked at last, and the newest material that the gate let pass.
@@ -42,6 +43,7 @@ public sealed partial class IssuerSource : IDisposable
         _rule = rule;
         _time = time;
         _log = log;
+        _expiry = new ExpiryWatch(time, log);
         _watch = new DirectoryWatch(_directory, period ?? DefaultPeriod, time);
         _anchors.Changed += OnAnchorsChanged;
         Read();
@@ -75,10 +77,15 @@ public sealed partial class IssuerSource : IDisposable
         {
             var before = _current;
             var after = Next(before);
-            if (after == before) return;
-            _current = after;
-            Report(before, after);
-            Changed?.Invoke(after);
+            if (after != before)
+            {
+                _current = after;
+                Report(before, after);
+                Changed?.Invoke(after);
+            }
+
+            // Also when nothing has changed but the time.
+            _expiry.Look(after.Issuer?.Intermediates ?? [], _anchors.Current.Bundle?.X509Authorities ?? []);
         }
     }
 
