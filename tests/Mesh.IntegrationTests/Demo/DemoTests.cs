@@ -93,7 +93,7 @@ public sealed class DemoTests
     {
         using var directory = new TemporaryDirectory();
         var state = directory.File("state");
-        using var demo = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40", "--dir", state]) { RedirectStandardOutput = true })!;
+        using var demo = StartWithoutEnd(state);
         var output = demo.StandardOutput.ReadToEndAsync();
         var exited = demo.WaitForExitAsync();
         var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), exited);
@@ -110,7 +110,7 @@ public sealed class DemoTests
     {
         using var directory = new TemporaryDirectory();
         var state = directory.File("state");
-        using var demo = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40", "--dir", state]) { RedirectStandardOutput = true })!;
+        using var demo = StartWithoutEnd(state);
         var output = demo.StandardOutput.ReadToEndAsync();
         var exited = demo.WaitForExitAsync();
         var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), exited);
@@ -134,6 +134,9 @@ public sealed class DemoTests
         if (json.RootElement.GetProperty("requests").GetInt64() > 0) Assert.Equal("TLSv1.3", json.RootElement.GetProperty("tlsVersion").GetString());
         Assert.Empty(Directory.EnumerateFileSystemEntries(state));
     }
+
+    private static Process StartWithoutEnd(string state) =>
+        Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40", "--dir", state]) { RedirectStandardOutput = true })!;
 
     private static async Task<Dictionary<string, int>> WaitForMembersAsync(string file, Task demo)
     {
