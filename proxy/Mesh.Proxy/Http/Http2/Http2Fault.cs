@@ -39,6 +39,7 @@ internal enum Http2Fault : byte
     ConnectionWindowIncrementZero = 12,
     ConnectionWindowOverflow = 13,
     ConnectionWindowExceeded = 14,
+    FrameTooSlow = 15,
 
     // Streams (section 5): the connection ends.
     FrameOnIdleStream = 20,
@@ -96,7 +97,7 @@ internal static class Http2Faults
             or Http2Fault.StreamWindowOverflow or Http2Fault.StreamWindowExceeded => Http2ErrorCode.FlowControlError,
         Http2Fault.FrameOnEndedStream or Http2Fault.FrameOnClosedStream => Http2ErrorCode.StreamClosed,
         Http2Fault.CompressionFailed => Http2ErrorCode.CompressionError,
-        Http2Fault.FieldBlockTooLarge or Http2Fault.TooManyContinuations or Http2Fault.Flood => Http2ErrorCode.EnhanceYourCalm,
+        Http2Fault.FieldBlockTooLarge or Http2Fault.TooManyContinuations or Http2Fault.Flood or Http2Fault.FrameTooSlow => Http2ErrorCode.EnhanceYourCalm,
         Http2Fault.TooManyStreams => Http2ErrorCode.RefusedStream,
         _ => Http2ErrorCode.ProtocolError,
     };
@@ -118,6 +119,7 @@ internal static class Http2Faults
         Http2Fault.ConnectionWindowIncrementZero => "A WINDOW_UPDATE for the connection has an increment of 0.",
         Http2Fault.ConnectionWindowOverflow => "A WINDOW_UPDATE makes the window of the connection larger than 2^31-1.",
         Http2Fault.ConnectionWindowExceeded => "The peer sent more data than the window of the connection allows.",
+        Http2Fault.FrameTooSlow => "A frame or a field block was begun and not finished within 30 seconds.",
         Http2Fault.FrameOnIdleStream => "A frame came for a stream that was never opened.",
         Http2Fault.FrameOnEndedStream => "A frame came for a stream that had ended.",
         Http2Fault.BadStreamId => "A stream was opened with an id that was used, skipped or not the peer's to use.",

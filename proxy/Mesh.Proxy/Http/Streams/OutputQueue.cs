@@ -24,10 +24,7 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
     /// <summary>Bytes below which a congested queue has room again.</summary>
     public const int LowWater = 64 * 1024;
 
-    private readonly Queue<Piece> _full = new();
-    private NativeBuffer? _last;
-    private int _lastStart;
-    private int _lastEnd;
+    private readonly ByteQueue _bytes = new(transport.Loop.Buffers);
     private bool _scheduled;
     private bool _congested;
     private bool _failed;
@@ -37,7 +34,7 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
     private Task _drained = Task.CompletedTask;
 
     /// <summary>Bytes that wait.</summary>
-    public int Size { get; private set; }
+    public int Size => _bytes.Size;
 
     /// <summary>Whether who can wait should. Who was told so is told of room by <see cref="IOutputOwner.OnRoom"/>.</summary>
     public bool IsCongested => _congested |= Size >= HighWater;
@@ -46,37 +43,19 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
     public bool HasFailed => _failed;
 
     /// <summary>Room for <paramref name="size"/> bytes, at most <see cref="NativeBuffers.Large"/>, that will be written after what is here; <see cref="Commit"/> says how many of them.</summary>
-    public Span<byte> Reserve(int size)
-    {
-        if (_last is { } last)
-        {
-            if (last.Length - _lastEnd >= size) return last.Span[_lastEnd..];
-            Seal();
-        }
-
-        // Small replies share one small buffer; who needs more gets the size of bulk.
-        _last = transport.Loop.Buffers.Rent(Math.Max(size, Size > 0 ? NativeBuffers.Large : 0));
-        _lastStart = _lastEnd = 0;
-        return _last.Span;
-    }
+    public Span<byte> Reserve(int size) => _bytes.Reserve(size);
 
     public void Commit(int size)
     {
-        _lastEnd += size;
-        Size += size;
+        _bytes.Commit(size);
         Schedule();
     }
 
     public void Append(ReadOnlySpan<byte> bytes)
     {
-        while (!bytes.IsEmpty)
-        {
-            if (_last is null || _last.Length == _lastEnd) Reserve(Math.Min(bytes.Length, NativeBuffers.Large));
-            var take = Math.Min(bytes.Length, _last!.Length - _lastEnd);
-            bytes[..take].CopyTo(_last.Span[_lastEnd..]);
-            Commit(take);
-            bytes = bytes[take..];
-        }
+        if (_failed) return;
+        _bytes.Append(bytes);
+        Schedule();
     }
 
     /// <summary>Says the end of this direction when everything has been written: FIN, over TLS after close_notify.</summary>
@@ -110,53 +89,26 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
     {
         _failed = true;
         await _drained;
-        Drop();
+        _bytes.Clear();
     }
 
     private void Schedule()
     {
+        if (_failed) _bytes.Clear();
         if (_scheduled || _waits || _failed) return;
         _scheduled = true;
         transport.Loop.AtEndOfTurn(this);
     }
 
-    private void Seal()
-    {
-        if (_lastEnd > _lastStart) _full.Enqueue(new Piece(_last!, _lastStart, _lastEnd));
-        else _last!.Return();
-        _last = null;
-    }
-
     private IoStatus WriteOut()
     {
-        while (Size > 0)
+        while (!_bytes.IsEmpty)
         {
-            IoResult result;
-            if (_full.TryPeek(out var piece))
-            {
-                result = transport.Write(piece.Buffer.Span[piece.Start..piece.End]);
-                if (result.Status == IoStatus.Ok)
-                {
-                    piece.Start += result.Bytes;
-                    if (piece.Start == piece.End)
-                    {
-                        _full.Dequeue();
-                        piece.Buffer.Return();
-                    }
-                }
-            }
-            else
-            {
-                result = transport.Write(_last!.Span[_lastStart.._lastEnd]);
-                if (result.Status == IoStatus.Ok) _lastStart += result.Bytes;
-            }
-
+            var result = transport.Write(_bytes.First);
             if (result.Status != IoStatus.Ok) return result.Status;
-            Size -= result.Bytes;
+            _bytes.Advance(result.Bytes);
         }
 
-        _last?.Return();
-        _last = null;
         return IoStatus.Ok;
     }
 
@@ -164,7 +116,8 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
     {
         _waits = true;
         var status = IoStatus.WouldBlock;
-        while (status == IoStatus.WouldBlock)
+        // OnRoom may have put more in while this method was the one that writes.
+        while (status == IoStatus.WouldBlock || (status == IoStatus.Ok && Size > 0))
         {
             status = Size == 0 ? IoStatus.Ok : await transport.WritableAsync();
             if (status == IoStatus.Ok) status = WriteOut();
@@ -192,22 +145,7 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
     {
         if (_failed) return;
         _failed = true;
-        Drop();
+        _bytes.Clear();
         owner.OnWriteFailed(status);
-    }
-
-    private void Drop()
-    {
-        while (_full.TryDequeue(out var piece)) piece.Buffer.Return();
-        _last?.Return();
-        _last = null;
-        Size = 0;
-    }
-
-    private sealed class Piece(NativeBuffer buffer, int start, int end)
-    {
-        public NativeBuffer Buffer { get; } = buffer;
-        public int Start { get; set; } = start;
-        public int End { get; } = end;
     }
 }
