@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Mesh.Proxy.Connections;
+using Mesh.Proxy.Exchanges;
 using Mesh.Proxy.Inbound;
 using Mesh.Proxy.Logging;
 using Mesh.Proxy.Metrics;
@@ -8,6 +9,7 @@ using Mesh.Proxy.Native;
 using Mesh.Proxy.Outbound;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Settings;
+using Mesh.Proxy.Upstreams;
 using Mesh.Spiffe;
 
 namespace Mesh.Proxy;
@@ -18,6 +20,10 @@ namespace Mesh.Proxy;
 /// </summary>
 internal sealed partial class DataPlane : IDisposable
 {
+    // Linkerd's times for a request that waits for a server.
+    private static readonly TimeSpan InboundFailFast = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan OutboundFailFast = TimeSpan.FromSeconds(3);
+
     private readonly EventLoop _loop;
     private readonly ProxySettings _settings;
     private readonly TimeProvider _time;
@@ -53,10 +59,17 @@ internal sealed partial class DataPlane : IDisposable
         ImmutableArray<IPEndPoint> outboundOnly = [.. own];
         // What comes from the network must not reach the admin endpoint as if it came from this pod.
         var guarded = new OwnListeners(admin is null ? outboundOnly : outboundOnly.Add(admin));
+        var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, TellBug);
+        var inboundHttp = new InboundHttp(
+            new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams);
         _inbound = new InboundContext(
-            settings.Inbound, new InboundRules(settings.Inbound.Policy, settings.Inbound.ClusterNetworks), settings.Identity.ServerName, _tls, guarded, Metrics);
-        _outbound = new OutboundContext(
-            settings.Outbound, lookup, _tls, new OwnListeners(outboundOnly), new EndpointLoad(new Random()), Metrics);
+            settings.Inbound, new InboundRules(settings.Inbound.Policy, settings.Inbound.ClusterNetworks), settings.Identity.ServerName, _tls, guarded, Metrics, inboundHttp);
+        var random = new Random();
+        var ownOutbound = new OwnListeners(outboundOnly);
+        var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
+        var outboundHttp = new OutboundHttp(
+            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics, random);
+        _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }
 
     public ProxyMetrics Metrics { get; }
@@ -111,7 +124,13 @@ internal sealed partial class DataPlane : IDisposable
     });
 
     /// <summary>Waits for open connections, for <paramref name="grace"/> at most, cuts the rest and says how many those were.</summary>
-    public Task<int> DrainAsync(TimeSpan grace) => _loop.InvokeAsync(() => _table.DrainAsync(grace));
+    public Task<int> DrainAsync(TimeSpan grace) => _loop.InvokeAsync(async () =>
+    {
+        var cut = await _table.DrainAsync(grace);
+        _inbound.Http.Applications.Dispose();
+        _outbound.Http.Dispose();
+        return cut;
+    });
 
     /// <summary>Adds the data path's families to a page, with the counters of open connections up to date.</summary>
     public async ValueTask WriteMetricsAsync(PrometheusText page, CancellationToken ct)
@@ -119,6 +138,8 @@ internal sealed partial class DataPlane : IDisposable
         await _loop.InvokeAsync(() =>
         {
             _table.Settle();
+            _inbound.Http.Upstreams.Settle();
+            _outbound.Http.Upstreams.Settle();
             return true;
         }).WaitAsync(ct);
         Metrics.WriteTo(page);
@@ -129,6 +150,12 @@ internal sealed partial class DataPlane : IDisposable
     {
         _tls.Dispose();
         _stopping.Dispose();
+    }
+
+    // What escapes the connections that requests share; those that clients made are watched over by the acceptor.
+    private void TellBug(Exception bug)
+    {
+        if (_table.BugLines.Admit(out var leftOut)) Log.Bug(_log, bug, leftOut);
     }
 
     private void Bind()

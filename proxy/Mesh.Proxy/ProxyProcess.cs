@@ -47,7 +47,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         {
             var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, ct), stop.Ask);
             admin = AdminServer.Bind(settings.AdminListen, pages, time, log);
-            var lookup = control.Directory is { } directory ? new DestinationLookup(directory.ResolveAsync, directory.ProfileAsync, directory.Hold) : DestinationLookup.None;
+            var lookup = control.Directory is { } directory ? new DestinationLookup(directory.ResolveAsync, directory.Known, directory.ProfileAsync, directory.Hold) : DestinationLookup.None;
             plane = new DataPlane(loop, settings, lookup, admin.Address, time, log);
             Log.AdminListening(log, admin.Address);
             return await RunAsync(loop, control, admin, plane, stop);

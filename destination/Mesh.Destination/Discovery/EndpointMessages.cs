@@ -51,9 +51,11 @@ internal static class EndpointMessages
 
     private static ProtocolHint? Hint(Endpoint endpoint)
     {
-        if (!endpoint.Opaque && endpoint.InboundPort is null) return null;
+        if (!endpoint.Opaque && endpoint.InboundPort is null && endpoint.Identity is null) return null;
         var hint = new ProtocolHint();
+        // A meshed workload's proxy takes HTTP/1 requests over HTTP/2 as well: one connection for all.
         if (endpoint.Opaque) hint.Opaque = new ProtocolHint.Types.Opaque();
+        else if (endpoint.Identity is not null) hint.H2 = new ProtocolHint.Types.H2();
         if (endpoint.InboundPort is { } port) hint.OpaqueTransport = new ProtocolHint.Types.OpaqueTransport { InboundPort = (uint)port };
         return hint;
     }

@@ -15,8 +15,8 @@ internal sealed partial class Connection : IDisposable
 {
     private readonly ConnectionTable _table;
     private readonly long _opened;
-    private Counted? _source;
-    private Counted? _destination;
+    private CountedTransport? _source;
+    private CountedTransport? _destination;
     private Transport? _dialled;
     private (IPEndPoint Local, IPEndPoint Remote)? _dialledEnds;
     private Transport? _accepted;
@@ -50,6 +50,9 @@ internal sealed partial class Connection : IDisposable
 
     public ConnectionEnd? End => _end;
 
+    /// <summary>Called, on the loop, when the proxy is about to end and the connection should when it can. Set by code that knows where one request ends.</summary>
+    public Action? DrainRequested { get; set; }
+
     /// <summary>Says why the connection ends. The first reason stands: what follows is its echo.</summary>
     public void EndAs(ConnectionEnd end, string? detail = null)
     {
@@ -81,7 +84,7 @@ internal sealed partial class Connection : IDisposable
     /// <summary>From here on the bytes of <paramref name="transport"/> are counted under <paramref name="labels"/>.</summary>
     public void Count(Transport transport, TcpLabels labels)
     {
-        var counted = new Counted(transport, _table.Metrics.Tcp(labels));
+        var counted = new CountedTransport(transport, _table.Metrics.Tcp(labels));
         if (labels.Side == TcpSide.Source) _source = counted;
         else _destination = counted;
     }
@@ -127,35 +130,5 @@ internal sealed partial class Connection : IDisposable
     {
         if (_dialledEnds is { } ends) _table.Undialled(Direction, ends.Local, ends.Remote);
         _dialledEnds = null;
-    }
-
-    private sealed class Counted
-    {
-        private readonly Transport _transport;
-        private readonly TcpCounters _counters;
-        private readonly long _readBefore;
-        private readonly long _writtenBefore;
-
-        public Counted(Transport transport, TcpCounters counters)
-        {
-            (_transport, _counters) = (transport, counters);
-            // What the proxies told each other before is nobody's traffic.
-            (_readBefore, _writtenBefore) = (transport.BytesIn, transport.BytesOut);
-            counters.Opened++;
-        }
-
-        public long Read { get; private set; }
-
-        public long Written { get; private set; }
-
-        public void Settle()
-        {
-            var (read, written) = (_transport.BytesIn - _readBefore, _transport.BytesOut - _writtenBefore);
-            _counters.ReadBytes += read - Read;
-            _counters.WriteBytes += written - Written;
-            (Read, Written) = (read, written);
-        }
-
-        public void Close() => _counters.Closed++;
     }
 }

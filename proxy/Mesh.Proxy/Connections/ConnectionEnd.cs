@@ -59,6 +59,9 @@ internal enum ConnectionEnd
 
     /// <summary>A fault of ours: an exception reached the root of the connection.</summary>
     Bug = 18,
+
+    /// <summary>The client's HTTP breaks the protocol or a bound; the HTTP counters say which.</summary>
+    HttpMalformed = 19,
 }
 
 internal static class ConnectionEndText
@@ -67,7 +70,7 @@ internal static class ConnectionEndText
     [
         "completed", "client_closed_early", "client_reset", "server_reset", "detect_timeout", "tls_handshake_failed", "identity_rejected",
         "policy_denied", "transport_header_invalid", "unknown_port", "no_endpoint", "discovery_unavailable", "connect_failed", "idle_timeout",
-        "loop_refused", "too_many_connections", "no_certificate", "drained", "bug",
+        "loop_refused", "too_many_connections", "no_certificate", "drained", "bug", "http_malformed",
     ];
 
     public static int Count => Labels.Length;

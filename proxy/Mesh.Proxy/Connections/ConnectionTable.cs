@@ -60,6 +60,7 @@ internal sealed class ConnectionTable(EventLoop loop, ProxyMetrics metrics, Line
     /// <summary>Waits for the open connections to end, for <paramref name="grace"/> at most; then cuts those that are left and says how many.</summary>
     public async ValueTask<int> DrainAsync(TimeSpan grace)
     {
+        foreach (var connection in _open.ToArray()) connection.DrainRequested?.Invoke();
         if (_open.Count == 0) return 0;
         // A second, more impatient drain ends the wait of the first as well.
         if (_empty is null || _empty.Task.IsCompleted) _empty = new TaskCompletionSource();

@@ -55,11 +55,12 @@ internal sealed record TransportHeader
 
     public SessionKind Session { get; }
 
-    public static TransportHeader ForPort(int port)
+    /// <summary>For this workload's port, 1 to 65535, and what will be spoken to it.</summary>
+    public static TransportHeader ForPort(int port, SessionKind session = SessionKind.Opaque)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(port, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(port, 65535);
-        return new TransportHeader(port, "", SessionKind.Opaque);
+        return new TransportHeader(port, "", session);
     }
 
     /// <summary>Reads the first <see cref="PrefixLength"/> bytes; <paramref name="length"/> is how many follow.</summary>

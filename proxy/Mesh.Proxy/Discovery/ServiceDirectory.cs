@@ -85,6 +85,9 @@ internal sealed class ServiceDirectory
         return endpoints.Exists ? new Resolution(ResolutionKind.Found, endpoints, !watch.Connected) : new Resolution(ResolutionKind.NotFound, null, !watch.Connected);
     }
 
+    /// <summary>The endpoints of <paramref name="authority"/> as they are known now; null when discovery has not told them. Asks for them if nobody has.</summary>
+    public EndpointSet? Known(HostPort authority) => _services.Find(authority)?.Current;
+
     /// <summary>What <paramref name="address"/>, the original destination of a connection, stands for. Waits as <see cref="ResolveAsync"/> does.</summary>
     public async ValueTask<ProfileResolution> ProfileAsync(IPEndPoint address, TimeSpan timeout, CancellationToken ct)
     {

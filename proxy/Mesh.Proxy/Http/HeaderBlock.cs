@@ -225,6 +225,16 @@ internal sealed class HeaderBlock
         RemoveAfter(known, first + 1);
     }
 
+    /// <summary>Becomes the same as <paramref name="other"/>: two copies of memory, whatever the number of fields.</summary>
+    public void CopyFrom(HeaderBlock other)
+    {
+        if (_bytes.Length < other._used) _bytes = new byte[Math.Max(_bytes.Length * 2, other._used)];
+        if (_entries.Length < other._count) _entries = new Entry[Math.Max(_entries.Length * 2, other._count)];
+        other._bytes.AsSpan(0, other._used).CopyTo(_bytes);
+        other._entries.AsSpan(0, other._count).CopyTo(_entries);
+        (_used, _count, _presentLow, _presentHigh) = (other._used, other._count, other._presentLow, other._presentHigh);
+    }
+
     public void CopyTo(HeaderBlock other)
     {
         for (var i = 0; i < _count; i++)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Mesh.Proxy.Http.Http2;
 
 namespace Mesh.Proxy.Http;
@@ -25,6 +26,8 @@ internal static class HttpDetection
 
     private const int LongestMethod = 32;
 
+    private static readonly SearchValues<byte> _usualMethod = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_"u8);
+
     public static DetectedProtocol Look(ReadOnlySpan<byte> first)
     {
         var preface = FrameHeader.Preface;
@@ -32,7 +35,8 @@ internal static class HttpDetection
         if (first.Length < preface.Length && preface.StartsWith(first)) return DetectedProtocol.NeedMore;
 
         var method = first.IndexOfAnyExcept(FieldSyntax.Token);
-        if (method < 0) return first.Length <= LongestMethod ? DetectedProtocol.NeedMore : DetectedProtocol.Other;
+        // A method that comes in pieces is one of the usual kind; to wait for the rest of every word would hold up other protocols until the time is over.
+        if (method < 0) return first.Length <= LongestMethod && !first.ContainsAnyExcept(_usualMethod) ? DetectedProtocol.NeedMore : DetectedProtocol.Other;
         if (method is 0 or > LongestMethod || first[method] != ' ') return DetectedProtocol.Other;
 
         var rest = first[(method + 1)..];

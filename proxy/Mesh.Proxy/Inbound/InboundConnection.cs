@@ -1,6 +1,7 @@
 using System.Net;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Detect;
+using Mesh.Proxy.Http;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Policy;
@@ -10,11 +11,13 @@ namespace Mesh.Proxy.Inbound;
 
 /// <summary>What all inbound connections share.</summary>
 internal sealed record InboundContext(
-    InboundSettings Settings, InboundRules Rules, string ServerName, CurrentTls Tls, OwnListeners Own, ProxyMetrics Metrics);
+    InboundSettings Settings, InboundRules Rules, string ServerName, CurrentTls Tls, OwnListeners Own, ProxyMetrics Metrics, InboundHttp Http);
 
 /// <summary>One connection from the network to the application beside us. <see cref="RunAsync"/> is its whole life; each stage says what comes of it.</summary>
 internal sealed class InboundConnection(InboundContext context, Connection connection, TcpTransport client, InboundService? service)
 {
+    private SessionKind _session;
+
     public async ValueTask RunAsync()
     {
         var route = Route();
@@ -27,9 +30,14 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
         if (await DetectAsync(route) is not { } first) return;
         if (await AuthenticateAsync(route, first) is not { } session) return;
         if (await ApplicationAsync(route, session) is not { } application) return;
-        if (Authorise(session, application) is not { } permit) return;
+        if (await ProtocolAsync(route, first, session) is not { } protocol) return;
+        if (protocol is DetectedProtocol.Http1 or DetectedProtocol.Http2)
+        {
+            await ServeAsync(session, application, protocol);
+            return;
+        }
 
-        // Every session is bytes so far: HTTP is told apart here, between leave and the application.
+        if (Authorise(session, application) is not { } permit) return;
         if (await ConnectAsync(permit, application) is not { } server) return;
         await ForwardAsync(permit, session.Transport, server);
     }
@@ -112,6 +120,7 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
             return null;
         }
 
+        _session = header.Session;
         return ApplicationOf(route, session, header);
     }
 
@@ -124,6 +133,35 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
         else if (context.Own.Contains(application)) connection.EndAs(ConnectionEnd.LoopRefused);
         else if (route.Application is null && session.Peer is not PeerIdentity.Verified) connection.EndAs(ConnectionEnd.PolicyDenied, "direct connections need a client certificate");
         return connection.End is null ? application : null;
+    }
+
+    /// <summary>What the client speaks: the header's word, or what its first bytes show.</summary>
+    private async ValueTask<DetectedProtocol?> ProtocolAsync(InboundRoute route, FirstBytes first, InboundSession session)
+    {
+        if (session.HasHeader)
+        {
+            return _session switch
+            {
+                SessionKind.Http1 => DetectedProtocol.Http1,
+                SessionKind.Http2 => DetectedProtocol.Http2,
+                _ => DetectedProtocol.Other,
+            };
+        }
+
+        // Other people's TLS, and who said nothing though there was time.
+        if (route.SkipDetection || first.Kind == FirstBytesKind.Silent || session.Peer is PeerIdentity.Absent { Reason: AbsentReason.ForeignTls }) return DetectedProtocol.Other;
+        var protocol = session.Transport is TlsTransport tls
+            ? await HttpPeek.LookAsync(tls, context.Settings.DetectTimeout)
+            : await HttpPeek.LookAsync(client, context.Settings.DetectTimeout);
+        if (protocol is null) connection.EndAs(ConnectionEnd.ClientClosedEarly);
+        return protocol;
+    }
+
+    /// <summary>Requests are judged one by one: a client that may not do one thing may do another, and is told.</summary>
+    private ValueTask ServeAsync(InboundSession session, IPEndPoint application, DetectedProtocol protocol)
+    {
+        connection.Count(session.Transport, new TcpLabels(Direction.Inbound, TcpSide.Source, connection.Target, session.Peer));
+        return HttpServing.ServeAsync(connection, session.Transport, protocol, new InboundRequests(context, context.Http, connection, session.Peer, application));
     }
 
     private Permit? Authorise(InboundSession session, IPEndPoint application)

@@ -35,6 +35,9 @@ internal sealed unsafe partial class TlsTransport
     private NativeBuffer? _sealed;
     private int _sealedStart;
     private int _sealedEnd;
+    private NativeBuffer? _unread;
+    private int _unreadStart;
+    private int _unreadEnd;
     private TlsHandshakeFailure _failure;
     private string _detail = "";
 
@@ -103,6 +106,7 @@ internal sealed unsafe partial class TlsTransport
     public override IoResult Read(Span<byte> buffer)
     {
         if (_ssl == 0) return IoResult.Of(IoStatus.Closed);
+        if (_unread is not null) return ReadAgain(buffer);
         if (_readEnd != IoStatus.Ok) return new IoResult(0, _readEnd, _socketErrno);
         _readWantsWrite = false;
         _socket.WakeReaderOnWritable = false;
@@ -137,6 +141,21 @@ internal sealed unsafe partial class TlsTransport
         BytesIn += total;
         SizeReadBuffer(total >= MaxRecord);
         return IoResult.Transferred(total);
+    }
+
+    private IoResult ReadAgain(Span<byte> buffer)
+    {
+        int count = Math.Min(buffer.Length, _unreadEnd - _unreadStart);
+        _unread!.Span.Slice(_unreadStart, count).CopyTo(buffer);
+        _unreadStart += count;
+        if (_unreadStart == _unreadEnd)
+        {
+            _unread.Return();
+            _unread = null;
+        }
+
+        BytesIn += count;
+        return IoResult.Transferred(count);
     }
 
     // OpenSSL gives its read buffer back after each read and takes a new one for the next (SSL_MODE_RELEASE_BUFFERS). Several records long it
@@ -397,5 +416,7 @@ internal sealed unsafe partial class TlsTransport
         Context.Release();
         _sealed?.Return();
         _sealed = null;
+        _unread?.Return();
+        _unread = null;
     }
 }

@@ -34,6 +34,8 @@ internal sealed partial class TlsTransport : Transport
 
     public override bool IsOpen => _ssl != 0;
 
+    internal override LoopSocket Socket => _socket;
+
     /// <summary>The fatal alert the peer sent (RFC 8446 section 6), once a read has met it.</summary>
     public byte? PeerAlert { get; private set; }
 
@@ -149,8 +151,18 @@ internal sealed partial class TlsTransport : Transport
     public override ValueTask<IoStatus> ReadableAsync()
     {
         if (_readEnd != IoStatus.Ok && IsOpen) return new ValueTask<IoStatus>(IoStatus.Ok);
-        if (_readWantsWrite) return _socket.WaitForInput();
-        return _bufferedInput ? _socket.ReadableNow() : _socket.ReadableAsync();
+        if (_readWantsWrite && _unread is null) return _socket.WaitForInput();
+        return _bufferedInput || _unread is not null ? _socket.ReadableNow() : _socket.ReadableAsync();
+    }
+
+    /// <summary>
+    /// Puts back what was read last, to be read again: for looking at the first bytes. The buffer goes over to the transport, its first
+    /// <paramref name="length"/> bytes are what comes next. Once, before anything else was put back.
+    /// </summary>
+    public void Unread(NativeBuffer buffer, int length)
+    {
+        BytesIn -= length;
+        (_unread, _unreadStart, _unreadEnd) = (buffer, 0, length);
     }
 
     public override ValueTask<IoStatus> WritableAsync() =>

@@ -2,6 +2,7 @@ using System.Net;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Detect;
 using Mesh.Proxy.Discovery;
+using Mesh.Proxy.Http;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Policy;
@@ -11,7 +12,7 @@ namespace Mesh.Proxy.Outbound;
 
 /// <summary>What all outbound connections share.</summary>
 internal sealed record OutboundContext(
-    OutboundSettings Settings, DestinationLookup Lookup, CurrentTls Tls, OwnListeners Own, EndpointLoad Load, ProxyMetrics Metrics);
+    OutboundSettings Settings, DestinationLookup Lookup, OwnListeners Own, EndpointLoad Load, EndpointDialer Dialer, OutboundHttp Http);
 
 /// <summary>One connection from the application beside us to the mesh, stage by stage as <c>InboundConnection</c>.</summary>
 internal sealed class OutboundConnection(OutboundContext context, Connection connection, TcpTransport client, OutboundService? service)
@@ -26,7 +27,10 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
     {
         try
         {
-            if (await ReachAsync() is { } server) await ForwardAsync(server);
+            if (await RouteAsync() is not { } route) return;
+            if (await DetectAsync(route) is not { } protocol) return;
+            if (protocol is DetectedProtocol.Http1 or DetectedProtocol.Http2) await ServeAsync(route, protocol);
+            else if (await ReachAsync(route) is { } server) await ForwardAsync(server);
         }
         finally
         {
@@ -35,18 +39,67 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         }
     }
 
-    /// <summary>All that is done before there is anything to forward; it ends when the client leaves.</summary>
-    private async ValueTask<Transport?> ReachAsync()
+    /// <summary>Where to, or null when it is nowhere; ends when the client leaves.</summary>
+    private async ValueTask<OutboundRoute?> RouteAsync()
     {
         using var watch = connection.WatchClient(client);
         try
         {
-            // Every session is bytes so far: HTTP is told apart here, before a route is chosen for each request.
-            var server = await RouteAsync(watch.Left) switch
+            var route = await RouteAsync(watch.Left);
+            if (watch.Left.IsCancellationRequested) return null;
+            if (route is not OutboundRoute.Refused refused) return route;
+            connection.EndAs(refused.End, refused.Detail);
+        }
+        catch (OperationCanceledException) when (watch.Left.IsCancellationRequested)
+        {
+            // The connection has its reason.
+        }
+
+        return null;
+    }
+
+    /// <summary>What the client starts with; nothing is taken from the socket.</summary>
+    private async ValueTask<DetectedProtocol?> DetectAsync(OutboundRoute route)
+    {
+        var opaque = route is OutboundRoute.Endpoints { Opaque: true } || (service is null && client.OriginalDestination is { } original && context.Settings.OpaquePorts.Contains(original.Port));
+        if (opaque) return DetectedProtocol.Other;
+        var protocol = await HttpPeek.LookAsync(client, context.Settings.DetectTimeout);
+        if (protocol is null) connection.EndAs(ConnectionEnd.ClientClosedEarly);
+        return protocol;
+    }
+
+    private async ValueTask ServeAsync(OutboundRoute route, DetectedProtocol protocol)
+    {
+        connection.Count(client, new TcpLabels(Direction.Outbound, TcpSide.Source, connection.Target, new PeerIdentity.Absent(AbsentReason.Loopback)));
+        var destination = context.Http.Enter(connection.Target);
+        try
+        {
+            destination.Update(route);
+            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, destination, Refresh(route)));
+        }
+        finally
+        {
+            context.Http.Leave(destination);
+        }
+    }
+
+    // Discovery has answered before and answers at once; when it no longer knows, what it knew last stands.
+    private Func<EndpointSet?>? Refresh(OutboundRoute route)
+    {
+        if (route is not OutboundRoute.Endpoints { Authority: { } authority }) return null;
+        return () => context.Lookup.Known(authority);
+    }
+
+    /// <summary>A connection for bytes; it ends when the client leaves.</summary>
+    private async ValueTask<Transport?> ReachAsync(OutboundRoute route)
+    {
+        using var watch = connection.WatchClient(client);
+        try
+        {
+            var server = route switch
             {
                 OutboundRoute.Endpoints endpoints => await ConnectAsync(endpoints, watch.Left),
                 OutboundRoute.Original original => await ConnectAsync(original, watch.Left),
-                OutboundRoute.Refused refused => Refuse(refused.End, refused.Detail),
                 _ => null,
             };
             return watch.Left.IsCancellationRequested ? null : server;
@@ -86,11 +139,16 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
             tried.Add(endpoint);
             _chosen = endpoint;
             context.Load.Started(endpoint);
-            var (server, end, detail) = await DialAsync(endpoint, left);
-            if (server is not null) return Connected(server);
+            var dialled = await context.Dialer.DialAsync(endpoint, SessionKind.Opaque, connection.Dialled, left);
+            if (dialled.Transport is { } server)
+            {
+                connection.Peer = endpoint.Identity is { } identity ? new PeerIdentity.Verified(identity.Id) : new PeerIdentity.Absent(AbsentReason.NotProvidedByDiscovery);
+                return Connected(server);
+            }
+
             context.Load.Finished(endpoint);
             _chosen = null;
-            failure = (end, $"{detail} at {endpoint.Address}");
+            failure = (dialled.End, $"{dialled.Detail} at {endpoint.Address}");
         }
 
         return Refuse(failure.End, failure.Detail);
@@ -101,56 +159,6 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         connection.Peer = new PeerIdentity.Absent(route.Reason);
         var (status, server) = await TcpTransport.ConnectAsync(client.Loop, route.Address, context.Settings.ConnectTimeout, left);
         return server is null ? Refuse(ConnectionEnd.ConnectFailed, status.ToString()) : Connected(server);
-    }
-
-    private async ValueTask<(Transport? Server, ConnectionEnd End, string Detail)> DialAsync(Endpoint endpoint, CancellationToken left)
-    {
-        // An endpoint with an identity is reached by mutual TLS or not at all.
-        if (endpoint.Identity is not null && context.Tls.Usable is null) return (null, ConnectionEnd.NoCertificate, context.Tls.WhyNone);
-        var address = endpoint is { Identity: not null, InboundPort: { } port } ? new IPEndPoint(endpoint.Address.Address, port) : endpoint.Address;
-        // In plaintext our own listeners are a loop; with TLS our own inbound side is a workload that calls itself.
-        if (endpoint.Identity is null && context.Own.Contains(address)) return (null, ConnectionEnd.LoopRefused, "the endpoint is this proxy");
-        var (status, tcp) = await TcpTransport.ConnectAsync(client.Loop, address, context.Settings.ConnectTimeout, left);
-        if (tcp is null) return (null, ConnectionEnd.ConnectFailed, status.ToString());
-        if (endpoint.Identity is { } identity) return await AuthenticateAsync(endpoint, identity, tcp, left);
-        connection.Peer = new PeerIdentity.Absent(AbsentReason.NotProvidedByDiscovery);
-        return (tcp, default, "");
-    }
-
-    private async ValueTask<(Transport? Server, ConnectionEnd End, string Detail)> AuthenticateAsync(
-        Endpoint endpoint, EndpointIdentity identity, TcpTransport tcp, CancellationToken left)
-    {
-        connection.Dialled(tcp);
-        // Taken only now: while the connection was made, another certificate may have come into force, or ours may have expired.
-        if (context.Tls.Usable is not { } tls)
-        {
-            tcp.Abort();
-            return (null, ConnectionEnd.NoCertificate, context.Tls.WhyNone);
-        }
-
-        var started = client.Loop.Now;
-        var withHeader = endpoint.InboundPort is not null;
-        var handshake = await tls.ConnectAsync(tcp, identity.Id, identity.ServerName, withHeader, context.Settings.HandshakeTimeout, left);
-        if (handshake.Transport is not { } transport)
-        {
-            context.Metrics.HandshakeFailed(Direction.Outbound, handshake.Reason());
-            return (null, handshake.End(), handshake.Describe());
-        }
-
-        connection.Dialled(transport);
-        context.Metrics.HandshakeSucceeded(Direction.Outbound, handshake.Group, handshake.Cipher, TimeSpan.FromMilliseconds(client.Loop.Now - started));
-        connection.Peer = new PeerIdentity.Verified(identity.Id);
-        if (!withHeader) return (transport, default, "");
-        if (handshake.Alpn != TransportHeader.Alpn)
-        {
-            transport.Abort();
-            return (null, ConnectionEnd.TlsHandshakeFailed, "the peer takes no transport header");
-        }
-
-        var status = await transport.WriteAllAsync(TransportHeader.ForPort(endpoint.Address.Port).ToBytes());
-        if (status == IoStatus.Ok) return (transport, default, "");
-        transport.Abort();
-        return (null, ConnectionEnd.ServerReset, status.ToString());
     }
 
     private ValueTask ForwardAsync(Transport server)

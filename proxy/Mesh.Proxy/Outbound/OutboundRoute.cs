@@ -13,7 +13,10 @@ internal abstract record OutboundRoute
     private OutboundRoute() { }
 
     /// <summary>One of these, each with the identity it must prove, if it has one.</summary>
-    internal sealed record Endpoints(ImmutableArray<Endpoint> Candidates) : OutboundRoute;
+    /// <param name="Candidates">As they are now.</param>
+    /// <param name="Authority">Whose endpoints they are, for who wants to know of later ones; null when the address stands for one workload.</param>
+    /// <param name="Opaque">The bytes are not to be looked at.</param>
+    internal sealed record Endpoints(ImmutableArray<Endpoint> Candidates, HostPort? Authority, bool Opaque) : OutboundRoute;
 
     /// <summary>The original destination in plaintext: discovery says it is no meshed workload, or has never said anything.</summary>
     internal sealed record Original(IPEndPoint Address, AbsentReason Reason) : OutboundRoute;
@@ -26,7 +29,7 @@ internal abstract record OutboundRoute
         var resolution = await lookup.Resolve(authority, limit, ct);
         return resolution.Kind switch
         {
-            ResolutionKind.Found => OfEndpoints(resolution),
+            ResolutionKind.Found => OfEndpoints(authority, resolution, opaque: false),
             ResolutionKind.NotFound => new Refused(ConnectionEnd.NoEndpoint, "no such service"),
             _ => new Refused(ConnectionEnd.DiscoveryUnavailable, "discovery has not answered"),
         };
@@ -51,16 +54,18 @@ internal abstract record OutboundRoute
             var resolution = await lookup.Resolve(authority, limit, ct);
             return resolution.Kind switch
             {
-                ResolutionKind.Found => OfEndpoints(resolution),
+                ResolutionKind.Found => OfEndpoints(authority, resolution, profile.Opaque),
                 ResolutionKind.NotFound => new Refused(ConnectionEnd.NoEndpoint, "no such service"),
                 // Discovery knows the service, so its endpoints may have identities: plaintext would let slip what mutual TLS is to protect.
                 _ => new Refused(ConnectionEnd.DiscoveryUnavailable, "discovery knows the service and has not told its endpoints"),
             };
         }
 
-        return profile.Endpoint is { } endpoint ? new Endpoints([endpoint]) : new Original(address, AbsentReason.NotProvidedByDiscovery);
+        return profile.Endpoint is { } endpoint ? new Endpoints([endpoint], null, profile.Opaque || endpoint.Protocol == ProtocolHint.Opaque) : new Original(address, AbsentReason.NotProvidedByDiscovery);
     }
 
-    private static OutboundRoute OfEndpoints(Resolution resolution) =>
-        resolution.Endpoints is { Endpoints.IsEmpty: false } set ? new Endpoints(set.Endpoints) : new Refused(ConnectionEnd.NoEndpoint, "the service has no endpoints");
+    private static OutboundRoute OfEndpoints(HostPort authority, Resolution resolution, bool opaque) =>
+        resolution.Endpoints is { Endpoints: { IsEmpty: false } endpoints }
+            ? new Endpoints(endpoints, authority, opaque || endpoints.All(e => e.Protocol == ProtocolHint.Opaque))
+            : new Refused(ConnectionEnd.NoEndpoint, "the service has no endpoints");
 }

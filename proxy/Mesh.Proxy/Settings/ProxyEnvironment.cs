@@ -72,8 +72,9 @@ internal static class ProxyEnvironment
                 IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("100.64.0.0/10"), IPNetwork.Parse("172.16.0.0/12"),
                 IPNetwork.Parse("192.168.0.0/16"), IPNetwork.Parse("fd00::/8"),
             ]),
-        // Linkerd's list: SMTP, MySQL and its replication, PostgreSQL, Redis, Elasticsearch, Memcached.
-        OpaquePorts = reader.Ports(Prefix + "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION", PortSet.Of(25, 587, 3306, 4444, 5432, 6379, 9300, 11211)),
+        OpaquePorts = reader.Ports(Prefix + "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION", OpaquePorts),
+        ForwardedClientCertificate = reader.Choice(
+            Prefix + "INBOUND_FORWARDED_CLIENT_CERT", ForwardedClientCertificate.None, ("off", ForwardedClientCertificate.None), ("set", ForwardedClientCertificate.Set)),
         Addresses = reader.List(
             Prefix + "INBOUND_IPS", [], text => IPAddress.TryParse(text, out var ip) ? ip : null, "is not a list of IP addresses."),
         // The application is on this machine: 300 ms is Linkerd's default in code, long for a loopback connect.
@@ -95,7 +96,12 @@ internal static class ProxyEnvironment
         // Without an answer it cannot be told whether plaintext is wrong; those who would rather lose the connection say so.
         Undiscovered = reader.Choice(
             Prefix + "OUTBOUND_UNDISCOVERED", UndiscoveredTraffic.Plaintext, ("plaintext", UndiscoveredTraffic.Plaintext), ("refuse", UndiscoveredTraffic.Refuse)),
+        OpaquePorts = reader.Ports(Prefix + "OUTBOUND_PORTS_DISABLE_PROTOCOL_DETECTION", OpaquePorts),
+        DetectTimeout = Span(reader, "DETECT_TIMEOUT", 10, 0.001, 300),
     };
+
+    /// <summary>Linkerd's list: SMTP, MySQL and its replication, PostgreSQL, Redis, Elasticsearch, Memcached.</summary>
+    private static PortSet OpaquePorts { get; } = PortSet.Of(25, 587, 3306, 4444, 5432, 6379, 9300, 11211);
 
     private static IdentitySettings? Identity(SettingsReader reader)
     {

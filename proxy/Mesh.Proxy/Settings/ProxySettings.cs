@@ -50,6 +50,19 @@ internal sealed record InboundSettings
     public required TimeSpan DetectTimeout { get; init; }
 
     public required int MaxConnections { get; init; }
+
+    /// <summary>Whether applications are told of their clients in an <c>x-forwarded-client-cert</c> field.</summary>
+    public ForwardedClientCertificate ForwardedClientCertificate { get; init; }
+}
+
+/// <summary>What becomes of the <c>x-forwarded-client-cert</c> field of requests, in the form that Envoy gave it.</summary>
+internal enum ForwardedClientCertificate
+{
+    /// <summary><c>off</c>: it is the applications' own business.</summary>
+    None = 0,
+
+    /// <summary><c>set</c>: what clients say in it is removed, and a client with a verified identity is named: <c>URI=spiffe://...</c>.</summary>
+    Set = 1,
 }
 
 /// <summary>A listener of its own for one local application: connections to <see cref="Listen"/> go to <see cref="Application"/>.</summary>
@@ -73,6 +86,12 @@ internal sealed record OutboundSettings
 
     /// <summary>What becomes of a redirected connection to an address of which discovery cannot say whether it is meshed.</summary>
     public required UndiscoveredTraffic Undiscovered { get; init; }
+
+    /// <summary>Ports of redirected connections whose first bytes are not looked at, whatever discovery says: server-first protocols.</summary>
+    public PortSet OpaquePorts { get; init; } = PortSet.Empty;
+
+    /// <summary>How long a client may take to say its first bytes before it is taken for one that waits for the server's.</summary>
+    public TimeSpan DetectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 }
 
 /// <summary>What to do with an address that discovery has not told anything of: it does not answer, or more addresses are in use than are followed.</summary>

@@ -71,6 +71,13 @@ internal sealed class ByteQueue(NativeBuffers buffers)
         _last = null;
     }
 
+    /// <summary>Sends a copy of everything to <paramref name="stream"/>; what is here stays.</summary>
+    public void SendTo(HttpStream stream, bool end)
+    {
+        foreach (var piece in _full) stream.SendData(piece.Buffer.Span[piece.Start..piece.End], end: false);
+        stream.SendData(_last is { } last ? last.Span[_lastStart.._lastEnd] : default, end);
+    }
+
     public void Clear()
     {
         while (_full.TryDequeue(out var piece)) piece.Buffer.Return();

@@ -12,7 +12,11 @@ internal static class ResponseTranslation
         HopByHop.Remove(block, head.Options, isUpgrade: head.Status == 101);
         // A length where no body can be is wrong (RFC 9110 section 8.6), and HTTP/2 would hold it against the body.
         if (head.Status is 204 or < 200 || head.Framing.Kind == BodyKind.Tunnel) block.Remove(FieldName.ContentLength);
-        return new MessageHead(RequestMethod.Other, head.Status, head.Framing.Kind == BodyKind.Length ? head.Framing.Length : null);
+        return new MessageHead(RequestMethod.Other, head.Status, head.Framing.Kind == BodyKind.Length ? head.Framing.Length : null)
+        {
+            Version = head.Version == Http1Version.Http10 ? HttpVersion.Http10 : HttpVersion.Http11,
+            IsUpgrade = head.Status == 101,
+        };
     }
 
     /// <summary>

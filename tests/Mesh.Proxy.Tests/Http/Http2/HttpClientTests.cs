@@ -4,6 +4,7 @@ using System.Text;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Hpack;
 using Mesh.Proxy.Http.Http2;
+using HttpVersion = System.Net.HttpVersion;
 
 namespace Mesh.Proxy.Tests.Http.Http2;
 

@@ -74,7 +74,7 @@ public sealed class InjectionTests
     {
         if (MessageRules.CheckRequest(fields, ConnectForm.Plain, out var head) != Http2Fault.None) return false;
         RequestTranslation.FromHttp2(fields);
-        var form = RequestTranslation.ToHttp1(fields, head, default, FrameFlags.None);
+        var form = RequestTranslation.ToHttp1(fields, head, FrameFlags.None);
         var buffer = new byte[HeadWriter.MaxSize(fields)];
         Assert.True(HeadWriter.TryWriteRequest(fields, form, buffer, out var written));
         var parser = new RequestHeadParser();

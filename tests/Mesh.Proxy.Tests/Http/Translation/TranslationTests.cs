@@ -35,7 +35,7 @@ public sealed class TranslationTests
         Assert.Equal(HeadStatus.Complete, parser.Parse(Encoding.ASCII.GetBytes($"POST / HTTP/1.1\r\nHost: a\r\nKeep-Alive: 1\r\n{framing}\r\n"), block, out _));
         var head = RequestTranslation.FromHttp1(block, parser.Head);
         Assert.Equal(new MessageHead(RequestMethod.Post, 0, length), head);
-        Assert.Equal($"POST / HTTP/1.1\r\nhost: a\r\n{written}\r\n", WriteRequest(block, RequestTranslation.ToHttp1(block, head, OrigProto.Of(parser.Head), FrameFlags.None)));
+        Assert.Equal($"POST / HTTP/1.1\r\nhost: a\r\n{written}\r\n", WriteRequest(block, RequestTranslation.ToHttp1(block, head, FrameFlags.None)));
 
         var responses = new ResponseHeadParser();
         block.Clear();
@@ -81,7 +81,7 @@ public sealed class TranslationTests
         var block = HeaderBlockText.Block(fields);
         Assert.Equal(Http2Fault.None, MessageRules.CheckRequest(block, ConnectForm.Plain, out var head));
         RequestTranslation.FromHttp2(block);
-        var form = RequestTranslation.ToHttp1(block, head, default, head.Method == RequestMethod.Get ? FrameFlags.EndStream : FrameFlags.None);
+        var form = RequestTranslation.ToHttp1(block, head, head.Method == RequestMethod.Get ? FrameFlags.EndStream : FrameFlags.None);
         Assert.Equal(text, WriteRequest(block, form));
     }
 
@@ -138,20 +138,22 @@ public sealed class TranslationTests
     public void The_original_version_travels_as_linkerd_writes_it(string text, string value)
     {
         var (block, head) = FromHttp1(text + "L5d-Orig-Proto: forged\r\n");
-        OrigProto.Of(head).WriteTo(block);
+        OrigProto.Write(block, head);
         Assert.Equal(value, Encoding.ASCII.GetString(block.ValueOf(FieldName.L5dOrigProto)));
-        Assert.True(OrigProto.TryTake(block, out var origin));
-        Assert.Equal(OrigProto.Of(head), origin);
+        var arrived = default(MessageHead) with { Version = HttpVersion.Http2 };
+        Assert.True(OrigProto.TryTake(block, ref arrived));
+        Assert.Equal((head.Version, head.AbsoluteForm), (arrived.Version, arrived.AbsoluteForm));
         Assert.False(block.Contains(FieldName.L5dOrigProto));
-        Assert.False(OrigProto.TryTake(block, out _));
+        Assert.False(OrigProto.TryTake(block, ref arrived));
     }
 
     [Fact]
     public void An_original_version_that_is_none_is_taken_away()
     {
         var block = HeaderBlockText.Block("l5d-orig-proto: HTTP/3\n");
-        Assert.False(OrigProto.TryTake(block, out _));
-        Assert.Equal(0, block.Count);
+        var head = default(MessageHead) with { Version = HttpVersion.Http2 };
+        Assert.False(OrigProto.TryTake(block, ref head));
+        Assert.Equal((0, HttpVersion.Http2), (block.Count, head.Version));
     }
 
     [Fact]
@@ -175,7 +177,7 @@ public sealed class TranslationTests
 
             // The first proxy.
             var (block, head) = FromHttp1(text.ToString());
-            OrigProto.Of(head).WriteTo(block);
+            OrigProto.Write(block, head);
             var wire = HpackTests.Encode(encoder, block);
 
             // The second.
@@ -183,20 +185,19 @@ public sealed class TranslationTests
             Assert.Equal(HpackFault.None, decoder.Decode(wire, arrived));
             Assert.Equal(Http2Fault.None, MessageRules.CheckRequest(arrived, ConnectForm.Plain, out var arrivedHead));
             RequestTranslation.FromHttp2(arrived);
-            Assert.True(OrigProto.TryTake(arrived, out var origin));
-            var form = RequestTranslation.ToHttp1(arrived, arrivedHead, origin, body == 0 ? FrameFlags.EndStream : FrameFlags.None);
-            Assert.Equal(head.Framing, form.Framing);
+            Assert.True(OrigProto.TryTake(arrived, ref arrivedHead));
+            var form = RequestTranslation.ToHttp1(arrived, arrivedHead, body == 0 ? FrameFlags.EndStream : FrameFlags.None);
+            Assert.Equal(head.ContentLength, form.Framing.Kind == BodyKind.Length ? form.Framing.Length : null);
             Assert.Equal(text.Append("\r\n").ToString(), WriteRequest(arrived, form));
         }
     }
 
-    private static (HeaderBlock Block, RequestHead Head) FromHttp1(string text)
+    private static (HeaderBlock Block, MessageHead Head) FromHttp1(string text)
     {
         var parser = new RequestHeadParser();
         var block = new HeaderBlock();
         Assert.Equal((HeadStatus.Complete, Http1Fault.None), (parser.Parse(Encoding.ASCII.GetBytes(text + "\r\n"), block, out _), parser.Fault));
-        RequestTranslation.FromHttp1(block, parser.Head);
-        return (block, parser.Head);
+        return (block, RequestTranslation.FromHttp1(block, parser.Head));
     }
 
     private static string WriteRequest(HeaderBlock block, in HeadForm form)
