@@ -60,12 +60,10 @@ public sealed class ThroughBothProxiesTests : IAsyncLifetime
         }
     }
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public async Task Trailers_arrive(int version)
+    [Fact]
+    public async Task Trailers_arrive()
     {
-        await using var mesh = await StartAsync(version);
+        await using var mesh = await StartAsync(2);
         using var response = await mesh.Client.GetAsync("http://web.demo/trailers");
         Assert.Equal("body", await response.Content.ReadAsStringAsync());
         Assert.Equal("42", response.TrailingHeaders.GetValues("x-sum").Single());

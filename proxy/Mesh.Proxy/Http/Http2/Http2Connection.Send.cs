@@ -48,7 +48,6 @@ internal sealed partial class Http2Connection
         {
             var sent = data.IsEmpty ? 0 : WriteData(stream, data, end);
             if (sent > 0) stream.Handler.OnSent(stream, sent);
-            if (stream.IsOver) return;
             if (end && sent == data.Length)
             {
                 if (sent == 0) WriteDataFrame(stream, default, FrameFlags.EndStream);
@@ -116,7 +115,7 @@ internal sealed partial class Http2Connection
     /// <summary>Our direction has ended; when the peer's had before, so has the stream.</summary>
     private void AfterSentEnd(Http2Stream stream)
     {
-        if (stream.State == StreamState.Ended) EndStream(stream);
+        if (stream.State == StreamState.Ended && _streams.ContainsKey(stream.Id)) EndStream(stream);
     }
 
     /// <summary>Writes what the windows and the queue allow, the end with the last byte; gives the bytes written.</summary>
@@ -166,7 +165,6 @@ internal sealed partial class Http2Connection
             var sent = WriteData(stream, piece, isLast);
             stream.Pending.Advance(sent);
             if (sent > 0) stream.Handler.OnSent(stream, sent);
-            if (stream.IsOver) return;
             if (isLast && sent == piece.Length) stream.PendingEnd = false;
             else QueueIfReady(stream);
             if (stream.HasPending || !isLast) return;
