@@ -57,7 +57,7 @@ public sealed class IdentityProcessTests
         await run.SignalAsync("TERM");
         Assert.Equal(0, await run.ExitCodeAsync());
         var lines = (await run.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Contains("0 calls were cut", lines[^1], StringComparison.Ordinal);
+        Assert.Contains("0 connections were cut", lines[^1], StringComparison.Ordinal);
         // Every line is one JSON object with the same first fields.
         Assert.All(lines, line =>
         {
