@@ -28,6 +28,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         // Lines for a file or another program are not broken at a width that no terminal has.
         if (!_console.Profile.Out.IsTerminal) _console.Profile.Width = short.MaxValue;
         var (directory, theirs) = Prepare();
+        // A directory of the user's choice is left to the user when we are killed.
+        using var sweeper = options.Directory is null && !options.Keep ? new Sweeper(directory) : null;
         try
         {
             await RunInAsync(directory, interrupted);
