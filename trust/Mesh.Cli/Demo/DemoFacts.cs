@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Mesh.Cli.Demo;
 
@@ -123,21 +124,25 @@ internal sealed class DemoFacts
         CultureInfo.InvariantCulture,
         $"{_requests} requests, {_failed} failed; {ClientId ?? "?"} -> {ServerId ?? "?"}; {_tlsVersion ?? "no TLS seen"}; {Renewals} renewals; {_wireBytes / 1024} KiB on the wire searched, secret text found {_wireFindings} times");
 
-    public Table Table(DateTimeOffset now)
+    /// <summary>The live view; it fits 80 columns.</summary>
+    public IRenderable Table(DateTimeOffset now)
     {
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("", "client", "web");
-        table.AddRow("SPIFFE ID", ClientId ?? "-", ServerId ?? "-");
-        table.AddRow("certificate expires in", In(Facts("client-proxy")?.Expires, now), In(Facts("web-proxy")?.Expires, now));
-        table.AddRow("renews in", In(Facts("client-proxy")?.Renews, now), In(Facts("web-proxy")?.Renews, now));
-        table.AddRow("certificates so far", Count(Facts("client-proxy")?.Certificates), Count(Facts("web-proxy")?.Certificates));
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("", "SPIFFE ID", "expires", "renews", "issued");
+        void Row(string name, string? id, ProxyFacts? proxy) => table.AddRow(name, id ?? "-", In(proxy?.Expires, now), In(proxy?.Renews, now), Count(proxy?.Certificates));
+        Row("client", ClientId, Facts("client-proxy"));
+        Row("web", ServerId, Facts("web-proxy"));
         var seconds = Math.Max(1, (now - Started).TotalSeconds);
-        var frame = new Table().Border(TableBorder.None).HideHeaders().AddColumn("");
-        frame.AddRow(table);
-        frame.AddRow(new Text(string.Create(CultureInfo.InvariantCulture, $"requests   {_requests} ({_requests / seconds:0}/s), {_failed} failed, success {(_requests == 0 ? 0 : 100.0 * (_requests - _failed) / _requests):0.00} %{(_why is null ? "" : "; last failure: " + _why)}")));
-        frame.AddRow(new Text(string.Create(CultureInfo.InvariantCulture, $"wire       {_tlsVersion ?? "no TLS seen yet"} {Facts("client-proxy")?.Group}, {_wireConnections} connections, {_wireBytes / 1024} KiB captured and searched: the secret text was found {_wireFindings} times (and {_controlFindings} times before the proxy, where it is plain)")));
-        frame.AddRow(new Text(PlaintextRefused ? "plaintext  refused straight at the port (policy all-authenticated)" : "plaintext  NOT refused"));
-        foreach (var incident in Incidents.TakeLast(4)) frame.AddRow(new Text("           " + incident));
-        return frame;
+        // Two columns, so that what is too long for the terminal goes on below its own beginning.
+        var lines = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
+        void Line(string name, FormattableString text) => lines.AddRow(new Text(name), new Text(text.ToString(CultureInfo.InvariantCulture)));
+        Line("requests", $"{_requests} ({_requests / seconds:0}/s), {_failed} failed, success {(_requests == 0 ? 0 : 100.0 * (_requests - _failed) / _requests):0.00} %");
+        if (_why is not null) Line("", $"last failure: {_why}");
+        Line("wire", $"{_tlsVersion ?? "no TLS seen yet"} {Facts("client-proxy")?.Group}, {_wireConnections} connections");
+        Line("searched", $"{_wireBytes / 1024} KiB captured there: the secret text found {_wireFindings} times");
+        Line("", $"(before the proxy, where it is plain: {_controlFindings} times)");
+        Line("plaintext", $"{(PlaintextRefused ? "refused straight at the port (policy all-authenticated)" : "NOT refused")}");
+        foreach (var incident in Incidents.TakeLast(4)) Line("", $"{incident}");
+        return new Rows(table, lines);
     }
 
     public string Summary() => string.Create(
