@@ -135,7 +135,7 @@ internal sealed class DestinationServer : IRunningService
         _services.Current is null ? new ReadinessReason("services", $"There is nothing to serve: the file of MESH_DESTINATION_SERVICES_FILE is not taken. {_services.Problem}") : null;
 
     private ReadinessReason? AnchorsLoaded(DateTimeOffset now) =>
-        _identity.Bundle is null ? new ReadinessReason("anchors", $"Nobody can be judged: the file of MESH_DESTINATION_ANCHORS_FILE is not taken. {_settings.AnchorsFile}: {_identity.Problem}") : null;
+        _identity.Bundle is null ? new ReadinessReason("anchors", $"Nobody can be judged: the file of MESH_DESTINATION_TRUST_ANCHORS_FILE is not taken. {_settings.AnchorsFile}: {_identity.Problem}") : null;
 
     private ReadinessReason? CertificateValid(DateTimeOffset now)
     {
@@ -151,7 +151,7 @@ internal sealed class DestinationServer : IRunningService
     // Where to look first, by what failed.
     private static string Errand(RenewalFault fault) => fault switch
     {
-        RenewalFault.NoTrustBundle => "Mend the file of MESH_DESTINATION_ANCHORS_FILE.",
+        RenewalFault.NoTrustBundle => "Mend the file of MESH_DESTINATION_TRUST_ANCHORS_FILE.",
         RenewalFault.NoCredential => "Mend the file of MESH_DESTINATION_TOKEN_FILE.",
         RenewalFault.Unavailable => "Is the identity service up, is MESH_DESTINATION_IDENTITY_SVC_ADDR right? Its /ready says why it cannot issue.",
         RenewalFault.TimedOut => "Something is there and does not answer: look at the network's rules and at the identity service's load.",

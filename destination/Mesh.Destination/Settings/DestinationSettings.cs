@@ -74,7 +74,7 @@ internal sealed record DestinationSettings
         if (identityAddress is not null && (!Uri.TryCreate("https://" + identityAddress, UriKind.Absolute, out var url) || url.Authority != identityAddress))
             read.Fault("IDENTITY_SVC_ADDR", "must be host:port");
         var token = read.Required("TOKEN_FILE", "the file with this service's ServiceAccount token");
-        var anchors = read.Required("ANCHORS_FILE", "a PEM or SPIFFE bundle file with the trust anchors");
+        var anchors = read.Required("TRUST_ANCHORS_FILE", "a PEM or SPIFFE bundle file with the trust anchors");
         var maxConnections = read.Count("MAX_CONNECTIONS", 30_000, 1, 1_000_000);
         var maxPerSource = read.Count("MAX_CONNECTIONS_PER_SOURCE", SourceBound.Usual, 1, 1_000_000);
         var grace = read.Duration("SHUTDOWN_GRACE_PERIOD", TimeSpan.FromSeconds(10), TimeSpan.Zero, TimeSpan.FromMinutes(10));

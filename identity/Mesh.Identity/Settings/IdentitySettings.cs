@@ -91,7 +91,7 @@ internal sealed record IdentitySettings
         var admin = read.Endpoint("ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 9990));
         var addressFile = read.Text("ADDR_FILE");
         var issuerDirectory = read.Required("ISSUER_DIR", "the directory with the issuer certificate and key (crt.pem and key.pem, or tls.crt and tls.key)");
-        var anchorsFile = read.Required("ANCHORS_FILE", "a PEM file with the trust anchors");
+        var anchorsFile = read.Required("TRUST_ANCHORS_FILE", "a PEM file with the trust anchors");
         var intermediateAnchor = read.Switch("ALLOW_INTERMEDIATE_ANCHOR", false);
         // 24 h is Linkerd's default; below 60 s a renewal has no room for one retry.
         var lifetime = read.Duration("LIFETIME", TimeSpan.FromHours(24), TimeSpan.FromSeconds(60), TimeSpan.FromDays(7));

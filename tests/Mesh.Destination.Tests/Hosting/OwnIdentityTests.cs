@@ -95,7 +95,7 @@ public sealed class OwnIdentityTests : IDisposable
         Assert.Equal(["anchors", "own_certificate", "services"], reasons.Keys.Order(StringComparer.Ordinal));
         Assert.Contains("MESH_DESTINATION_SERVICES_FILE", reasons["services"], StringComparison.Ordinal);
         Assert.Contains("services.json", reasons["services"], StringComparison.Ordinal);
-        Assert.Contains("MESH_DESTINATION_ANCHORS_FILE", reasons["anchors"], StringComparison.Ordinal);
+        Assert.Contains("MESH_DESTINATION_TRUST_ANCHORS_FILE", reasons["anchors"], StringComparison.Ordinal);
         Assert.Contains("none.pem", reasons["anchors"], StringComparison.Ordinal);
 
         _directory.Write("services.json", "{\"services\":[]}");
@@ -121,7 +121,7 @@ public sealed class OwnIdentityTests : IDisposable
             ["MESH_DESTINATION_SERVICES_FILE"] = services ?? _directory.File("services.json"),
             ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = identity,
             ["MESH_DESTINATION_TOKEN_FILE"] = _directory.Write("token", "token"),
-            ["MESH_DESTINATION_ANCHORS_FILE"] = anchors ?? _directory.Write("anchors.pem", _authority.CertificatePem),
+            ["MESH_DESTINATION_TRUST_ANCHORS_FILE"] = anchors ?? _directory.Write("anchors.pem", _authority.CertificatePem),
         };
         Assert.True(DestinationSettings.TryRead(environment, out var settings, out var faults), string.Join("; ", faults));
         return settings;

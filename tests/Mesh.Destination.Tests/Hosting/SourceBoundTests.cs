@@ -21,7 +21,7 @@ public sealed class SourceBoundTests
             ["MESH_DESTINATION_SERVICES_FILE"] = directory.File("services.json"),
             ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = "127.0.0.1:1",
             ["MESH_DESTINATION_TOKEN_FILE"] = directory.File("token"),
-            ["MESH_DESTINATION_ANCHORS_FILE"] = directory.File("anchors.pem"),
+            ["MESH_DESTINATION_TRUST_ANCHORS_FILE"] = directory.File("anchors.pem"),
             ["MESH_DESTINATION_MAX_CONNECTIONS_PER_SOURCE"] = "1",
         };
         Assert.True(DestinationSettings.TryRead(environment, out var settings, out var faults), string.Join("; ", faults));
