@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")"
 only=${1:-}
 tests/install-tools.sh || exit 1
-dotnet build Mesh.sln -c Release --nologo -v quiet -clp:NoSummary || { echo "The build failed; no test ran."; exit 1; }
+dotnet build Mesh.sln -c Release --nologo -v quiet || { echo "The build failed; no test ran."; exit 1; }
 
 passed=0 failed=0 skipped=0
 log=$(mktemp)

@@ -1,6 +1,7 @@
 using System.Collections;
 using Mesh.Identity.Hosting;
 using Mesh.Identity.Settings;
+using Microsoft.Extensions.Logging;
 
 namespace Mesh.Identity;
 
@@ -16,7 +17,8 @@ internal static class Program
 
         using var logs = ConsoleLog.Create(settings.LogLevel, settings.LogFormat);
         using var signals = new StopSignals();
-        return await IdentityProcess.RunAsync(settings, TimeProvider.System, logs, signals.Token);
+        var run = new ServiceRun(settings.OwnId, settings.AddressFile, settings.ShutdownGracePeriod);
+        return await ServiceProcess.RunAsync(run, async () => await IdentityServer.StartAsync(settings, TimeProvider.System, logs, signals.Token), logs.CreateLogger("Mesh.Identity"), signals.Token);
     }
 
     private static Dictionary<string, string> ReadEnvironment()

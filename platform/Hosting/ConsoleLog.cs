@@ -33,6 +33,8 @@ internal static class ConsoleLog
         foreach (var framework in Frameworks) configuration = configuration.MinimumLevel.Override(framework, LogEventLevel.Warning);
         // While this category can log anything at all, the framework makes an activity and a log scope for every request.
         configuration = configuration.MinimumLevel.Override("Microsoft.AspNetCore.Hosting.Diagnostics", LevelAlias.Off);
+        // Every line of it is about frames that one peer sent, some at "critical": a peer that resets streams fast enough ends its own connection.
+        configuration = configuration.MinimumLevel.Override("Microsoft.AspNetCore.Server.Kestrel.Http2", LevelAlias.Off);
         // It prints the stack of an exception that it then throws at us, and we say in one sentence.
         configuration = configuration.MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LevelAlias.Off);
         configuration = format == LogFormat.Json

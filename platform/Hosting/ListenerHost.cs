@@ -22,11 +22,13 @@ internal sealed class ListenerHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private readonly WatchedListeners _listeners;
+    private readonly OpenConnections _open;
 
-    private ListenerHost(WebApplication app, WatchedListeners listeners)
+    private ListenerHost(WebApplication app, WatchedListeners listeners, OpenConnections open)
     {
         _app = app;
         _listeners = listeners;
+        _open = open;
     }
 
     /// <summary>Where it listens: the port is the real one when 0 was asked for.</summary>
@@ -53,13 +55,18 @@ internal sealed class ListenerHost : IAsyncDisposable
         // The drain has its own deadline; the host's must not cut in before it.
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromHours(1));
         addServices(builder.Services);
+        var open = new OpenConnections();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             configure(kestrel);
-            kestrel.Listen(address, listen);
+            kestrel.Listen(address, options =>
+            {
+                listen(options);
+                open.Count(options);
+            });
         });
         var app = builder.Build();
-        var host = new ListenerHost(app, app.Services.GetRequiredService<WatchedListeners>());
+        var host = new ListenerHost(app, app.Services.GetRequiredService<WatchedListeners>(), open);
         try
         {
             map(app);
@@ -80,10 +87,46 @@ internal sealed class ListenerHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops accepting, lets calls under way end until <paramref name="deadline"/> fires, then cuts them.</summary>
-    public Task StopAsync(CancellationToken deadline) => _app.StopAsync(deadline);
+    /// <summary>Stops accepting, lets calls under way end within <paramref name="grace"/>, then cuts them.</summary>
+    /// <returns>How many connections were cut, each with calls whose last byte had not left: an idle one is closed at once.</returns>
+    public async Task<int> StopAsync(TimeSpan grace, TimeProvider time)
+    {
+        var cut = 0;
+        using var cutting = new CancellationTokenSource();
+        using var deadline = new CancellationTokenSource(grace, time);
+        // Counted first: Kestrel ends the connections as soon as its token fires.
+        await using var registration = deadline.Token.Register(() =>
+        {
+            cut = _open.Now;
+            cutting.Cancel();
+        });
+        await _app.StopAsync(cutting.Token);
+        return cut;
+    }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    /// <summary>Counted, not calls: for Kestrel a call has ended when its end is queued, also behind what the peer does not read.</summary>
+    private sealed class OpenConnections
+    {
+        private int _now;
+
+        public int Now => Volatile.Read(ref _now);
+
+        /// <summary>Goes last in the connection's middleware: a handshake is no call.</summary>
+        public void Count(ListenOptions listen) => listen.Use(next => async connection =>
+        {
+            Interlocked.Increment(ref _now);
+            try
+            {
+                await next(connection);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _now);
+            }
+        });
+    }
 
     /// <summary>Signals are the process's affair, not the listener's.</summary>
     private sealed class NoLifetime : IHostLifetime

@@ -12,6 +12,9 @@ namespace Mesh.Hosting;
 /// <param name="most">Connections of one source at once.</param>
 internal sealed class SourceBound(int most)
 {
+    /// <summary>Where nodes hide their pods' addresses, hundreds of proxies come from one; a single machine still cannot take all.</summary>
+    public const int Usual = 2_000;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<IPAddress, int> _open = [];
     private long _refused;

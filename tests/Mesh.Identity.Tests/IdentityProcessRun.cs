@@ -29,7 +29,7 @@ internal sealed class IdentityProcessRun : IAsyncDisposable
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Mesh.Identity.dll"));
         foreach (var key in start.Environment.Keys.Where(k => k.StartsWith("MESH_", StringComparison.Ordinal)).ToArray()) start.Environment.Remove(key);
         foreach (var (key, value) in environment) start.Environment[key] = value;
-        start.Environment["MESH_IDENTITY_ADDRESS_FILE"] = directory.File("addresses.json");
+        start.Environment["MESH_IDENTITY_ADDR_FILE"] = directory.File("addresses.json");
         var process = Process.Start(start)!;
         return new IdentityProcessRun(process, directory, process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
     }

@@ -83,7 +83,7 @@ internal sealed class RunningIdentity : IAsyncDisposable
             ["MESH_IDENTITY_LISTEN_ADDR"] = "127.0.0.1:0",
             ["MESH_IDENTITY_ADMIN_LISTEN_ADDR"] = "127.0.0.1:0",
             ["MESH_IDENTITY_ISSUER_DIR"] = IssuerDirectory,
-            ["MESH_IDENTITY_ANCHORS_FILE"] = AnchorsFile,
+            ["MESH_IDENTITY_TRUST_ANCHORS_FILE"] = AnchorsFile,
             ["MESH_IDENTITY_TOKEN_VALIDATION"] = "jwks-file",
             ["MESH_IDENTITY_TOKEN_JWKS_FILE"] = JwksFile,
             ["MESH_IDENTITY_TOKEN_ISSUER"] = TokenIssuerName,

@@ -12,8 +12,8 @@ public sealed partial class DocumentationTests
     private const string DestinationSource = "destination/Mesh.Destination/Settings/DestinationSettings.cs";
     private const string DestinationKey = "(?:read\\.\\w+\\(|ReadId\\(read, )\"([A-Z_]+)\"";
 
-    // The certificate authority and the gRPC server write into the log of the process they run in.
-    private const string IdentityLog = "/(identity/Mesh\\.Identity|trust/Mesh\\.Trust|platform/Mesh\\.Grpc)/";
+    // The certificate authority, the gRPC server and what services share write into the log of the process they run in.
+    private const string IdentityLog = "/(identity/Mesh\\.Identity|trust/Mesh\\.Trust|platform/(Mesh\\.Grpc|Hosting))/";
 
     [Theory]
     [InlineData("ARCHITECTURE.md")]
@@ -111,7 +111,7 @@ public sealed partial class DocumentationTests
     [Theory]
     [InlineData("docs/identity-service.md", IdentityLog, "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\| (?:debug|info|warn|error|fatal) \\|")]
     [InlineData("docs/proxy.md", "/proxy/Mesh\\.Proxy/", "(?:LogLevel\\.\\w+|\\blevel),\\s*(3[0-9]{3}),", "\\b(3[0-9]{3})\\b")]
-    [InlineData("docs/destination.md", "/(destination/Mesh\\.Destination|platform/Mesh\\.Grpc)/", "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\|")]
+    [InlineData("docs/destination.md", "/(destination/Mesh\\.Destination|platform/(Mesh\\.Grpc|Hosting))/", "EventName = \"(\\w+)\"", "^\\| (?:(?:, )?`([A-Z][A-Za-z]+)`)+ \\|")]
     public void Every_log_line_is_in_the_guide_and_no_other(string guide, string folders, string written, string named) =>
         Assert.Equal(Names(Sources(folders), written), Names(Read(guide), named));
 

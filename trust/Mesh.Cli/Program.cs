@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Mesh.Cli.Demo;
 using Mesh.Cli.Identity;
 using Mesh.Cli.Trust;
@@ -19,9 +20,9 @@ internal static class Program
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync($"mesh: {error.Message}");
+            var code = await FailAsync(parsed, string.Join("\nmesh: ", parsed.Errors.Select(e => e.Message)), ExitCode.Usage);
             await Console.Error.WriteLineAsync("mesh: see 'mesh --help'");
-            return ExitCode.Usage;
+            return code;
         }
 
         try
@@ -31,25 +32,31 @@ internal static class Program
         }
         catch (CommandRefusedException refused)
         {
-            await Console.Error.WriteLineAsync($"mesh: {refused.Message}");
-            return refused.ExitCode;
+            return await FailAsync(parsed, refused.Message, refused.ExitCode);
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
             // A full disk, a directory that is none, no permission: the machine's to mend, not a defect.
-            await Console.Error.WriteLineAsync($"mesh: {failed.Message}");
-            return ExitCode.Refused;
+            return await FailAsync(parsed, failed.Message, ExitCode.Refused);
         }
         catch (OperationCanceledException)
         {
-            return ExitCode.Interrupted;
+            return await FailAsync(parsed, "interrupted before there was anything to tell", ExitCode.Interrupted);
         }
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {
-            await Console.Error.WriteLineAsync($"mesh: internal error ({bug.GetType().Name}): {bug.Message}");
+            await FailAsync(parsed, $"internal error ({bug.GetType().Name}): {bug.Message}", ExitCode.Internal);
             if (Environment.GetEnvironmentVariable("MESH_DEBUG") is not null) await Console.Error.WriteLineAsync(bug.ToString());
             else await Console.Error.WriteLineAsync("mesh: set MESH_DEBUG=1 and run it again for the details to report.");
             return ExitCode.Internal;
         }
+    }
+
+    /// <summary>A sentence for a person; and where the command's result was to be JSON, an object with nothing but the error in its place.</summary>
+    private static async Task<int> FailAsync(ParseResult parsed, string message, int exitCode)
+    {
+        await Console.Error.WriteLineAsync($"mesh: {message}");
+        if (Choice.IsJson(parsed)) Console.WriteLine(JsonSerializer.Serialize(new { error = message }));
+        return exitCode;
     }
 }

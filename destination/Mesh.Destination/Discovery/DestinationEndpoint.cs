@@ -10,6 +10,8 @@ namespace Mesh.Destination.Discovery;
 /// <summary>
 /// <c>io.linkerd.proxy.destination.Destination</c>. Only a caller with an SVID of our trust domain gets in. Codes are Linkerd's:
 /// a path that is no authority, or an address where a name is asked for, is InvalidArgument; an unknown service is NotFound.
+/// As long as no file of services could be read nothing is known of any name or address, and every call is Unavailable: "not found" and
+/// "not in the mesh" would be claims, and the second makes a proxy speak plaintext.
 /// </summary>
 internal sealed partial class DestinationEndpoint(ServiceRegister register, TrustDomain trustDomain, DestinationMetrics metrics, TimeProvider time, ILogger<DestinationEndpoint> log, CancellationToken stopping)
     : Protocol.Destination.Destination.DestinationBase
@@ -28,6 +30,7 @@ internal sealed partial class DestinationEndpoint(ServiceRegister register, Trus
         Admit(context);
         var authority = Read(request);
         if (authority.Address is not null) throw Refusal(StatusCode.InvalidArgument, "Get takes a service's name, not an address.");
+        if (register.Current.Table is null) throw NothingKnown();
         if (register.Follow(authority) is not { } feed)
         {
             metrics.CallRefused();
@@ -40,12 +43,12 @@ internal sealed partial class DestinationEndpoint(ServiceRegister register, Trus
         async Task FollowAsync(CancellationToken ct)
         {
             var sent = feed.Current;
-            foreach (var message in sent.Whole) await WriteAsync(end => responseStream.WriteAsync(message, end), ct);
+            foreach (var message in sent.Whole) await WriteAsync(end => responseStream.WriteAsync(message, end));
             while (true)
             {
                 await sent.Superseded.WaitAsync(ct);
                 var now = feed.Current;
-                foreach (var message in ServiceFeed.Catch(sent, now)) await WriteAsync(end => responseStream.WriteAsync(message, end), ct);
+                foreach (var message in ServiceFeed.Catch(sent, now)) await WriteAsync(end => responseStream.WriteAsync(message, end));
                 sent = now;
             }
         }
@@ -55,6 +58,7 @@ internal sealed partial class DestinationEndpoint(ServiceRegister register, Trus
     {
         Admit(context);
         var authority = Read(request);
+        if (register.Current.Table is null) throw NothingKnown();
         return StreamAsync(FollowAsync, () => { }, context.CancellationToken);
 
         async Task FollowAsync(CancellationToken ct)
@@ -63,8 +67,8 @@ internal sealed partial class DestinationEndpoint(ServiceRegister register, Trus
             while (true)
             {
                 var (table, changed) = register.Current;
-                var profile = Profile(authority, table);
-                if (!profile.Equals(sent)) await WriteAsync(end => responseStream.WriteAsync(profile, end), ct);
+                var profile = Profile(authority, table!);
+                if (!profile.Equals(sent)) await WriteAsync(end => responseStream.WriteAsync(profile, end));
                 sent = profile;
                 await changed.WaitAsync(ct);
             }
@@ -90,16 +94,17 @@ internal sealed partial class DestinationEndpoint(ServiceRegister register, Trus
         }
     }
 
-    private async Task WriteAsync(Func<CancellationToken, Task> write, CancellationToken ct)
+    // Nothing else cancels a write: Kestrel resets the stream then, and whoever is slow when the service stops would not be told why. A client
+    // that is gone ends a write by itself.
+    private async Task WriteAsync(Func<CancellationToken, Task> write)
     {
         using var deadline = new CancellationTokenSource(WriteTimeout, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, deadline.Token);
         try
         {
-            await write(both.Token);
+            await write(deadline.Token);
             metrics.UpdateWritten();
         }
-        catch (OperationCanceledException) when (deadline.IsCancellationRequested && !ct.IsCancellationRequested)
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
             throw Refusal(StatusCode.DeadlineExceeded, "The stream is not being read.");
         }
@@ -136,6 +141,12 @@ internal sealed partial class DestinationEndpoint(ServiceRegister register, Trus
         if (request.Path.Length <= MaxPathLength && Authority.TryParse(request.Path, out var authority)) return authority;
         metrics.CallRefused();
         throw Refusal(StatusCode.InvalidArgument, "The path is not name:port or address:port.");
+    }
+
+    private RpcException NothingKnown()
+    {
+        metrics.CallRefused();
+        return Refusal(StatusCode.Unavailable, "No services have been read yet; try again.");
     }
 
     private static RpcException Refusal(StatusCode code, string sentence) => new(new Status(code, sentence));

@@ -25,7 +25,7 @@ internal sealed class DestinationMetrics
         text.Gauge("mesh_destination_streams", "Open discovery streams.", Interlocked.Read(ref _open));
         text.Counter("mesh_destination_streams_opened_total", "Discovery streams opened.", Interlocked.Read(ref _opened));
         text.Counter("mesh_destination_updates_total", "Messages written to discovery streams.", Interlocked.Read(ref _updates));
-        text.Counter("mesh_destination_calls_refused_total", "Calls refused: no identity, another trust domain, no authority, unknown service.", Interlocked.Read(ref _refused));
+        text.Counter("mesh_destination_calls_refused_total", "Calls refused: no identity, another trust domain, no authority, unknown service, no services read yet.", Interlocked.Read(ref _refused));
         const string clients = "mesh_destination_client_certificates_total";
         text.Header(clients, "Client certificates judged, by result.", "counter");
         text.Sample(clients, Interlocked.Read(ref _tlsAccepted), ("result", "accepted"));

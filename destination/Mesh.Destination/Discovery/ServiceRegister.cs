@@ -7,11 +7,11 @@ internal sealed class ServiceRegister
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<Authority, ServiceFeed> _feeds = [];
-    private ServiceTable _table = ServiceTable.Empty;
+    private ServiceTable? _table;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The newest table and the signal that it is not the newest any more.</summary>
-    public (ServiceTable Table, Task Changed) Current
+    /// <summary>The newest table, null before the first, and the signal that it is not the newest any more.</summary>
+    public (ServiceTable? Table, Task Changed) Current
     {
         get { lock (_lock) return (_table, _changed.Task); }
     }
@@ -34,7 +34,7 @@ internal sealed class ServiceRegister
     {
         lock (_lock)
         {
-            if (_table.Find(authority) is not { } service) return null;
+            if (_table?.Find(authority) is not { } service) return null;
             if (!_feeds.TryGetValue(authority, out var feed)) _feeds[authority] = feed = new ServiceFeed(service);
             feed.Followers++;
             return feed;

@@ -14,7 +14,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace Mesh.Destination.Hosting;
 
 /// <summary>The destination service, put together by hand: what it follows, what it answers, and the order in which it starts and stops.</summary>
-internal sealed class DestinationServer : IAsyncDisposable
+internal sealed class DestinationServer : IRunningService
 {
     private const int MaxMessageBytes = 16 * 1024;
 
@@ -28,6 +28,7 @@ internal sealed class DestinationServer : IAsyncDisposable
     private readonly ServiceSource _services;
     private readonly OwnIdentity _identity;
     private readonly Readiness _readiness;
+    private readonly SourceBound _sources;
     private Task[] _background = [];
     private ListenerHost? _discovery;
     private ListenerHost? _admin;
@@ -37,6 +38,7 @@ internal sealed class DestinationServer : IAsyncDisposable
         (_settings, _time, _logs) = (settings, time, logs);
         _services = new ServiceSource(settings.ServicesFile, time, logs.CreateLogger<ServiceSource>());
         _identity = new OwnIdentity(settings, time, logs.CreateLogger<OwnIdentity>());
+        _sources = new SourceBound(settings.MaxConnectionsPerSource);
         _readiness = new Readiness(IsStopping, ServicesLoaded, AnchorsLoaded, CertificateValid);
     }
 
@@ -44,7 +46,6 @@ internal sealed class DestinationServer : IAsyncDisposable
 
     public System.Net.IPEndPoint AdminAddress => _admin!.Address;
 
-    /// <summary>Completes when a part that has to run for as long as the service does has ended.</summary>
     public Task<Exception> Failed { get; private set; } = new TaskCompletionSource<Exception>().Task;
 
     /// <exception cref="CannotListenException">A port cannot be had.</exception>
@@ -66,14 +67,13 @@ internal sealed class DestinationServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Tells the streams to go elsewhere, waits until they have, cuts the rest at the drain timeout.</summary>
-    public async Task StopAsync()
+    public async Task<int> StopAsync()
     {
         await _stopping.CancelAsync();
-        using var deadline = new CancellationTokenSource(_settings.DrainTimeout, _time);
-        await _discovery!.StopAsync(deadline.Token);
-        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
-        await _admin!.StopAsync(soon.Token);
+        var cut = await _discovery!.StopAsync(_settings.ShutdownGracePeriod, _time);
+        // Last, so that a probe sees "stopping" and not a closed port for as long as calls are served.
+        await _admin!.StopAsync(TimeSpan.FromSeconds(1), _time);
+        return cut;
     }
 
     public async ValueTask DisposeAsync()
@@ -106,6 +106,7 @@ internal sealed class DestinationServer : IAsyncDisposable
             kestrel => ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes),
             listen =>
             {
+                _sources.Guard(listen);
                 listen.Protocols = HttpProtocols.Http2;
                 listen.UseGrpcTls(new TlsHandshakeCallbackOptions { HandshakeTimeout = TimeSpan.FromSeconds(10), OnConnection = context => ValueTask.FromResult(TlsFor(context.Connection)) });
             },
@@ -134,7 +135,7 @@ internal sealed class DestinationServer : IAsyncDisposable
         _services.Current is null ? new ReadinessReason("services", $"There is nothing to serve: the file of MESH_DESTINATION_SERVICES_FILE is not taken. {_services.Problem}") : null;
 
     private ReadinessReason? AnchorsLoaded(DateTimeOffset now) =>
-        _identity.Bundle is null ? new ReadinessReason("anchors", $"Nobody can be judged: the file of MESH_DESTINATION_ANCHORS_FILE is not taken. {_settings.AnchorsFile}: {_identity.Problem}") : null;
+        _identity.Bundle is null ? new ReadinessReason("anchors", $"Nobody can be judged: the file of MESH_DESTINATION_TRUST_ANCHORS_FILE is not taken. {_settings.AnchorsFile}: {_identity.Problem}") : null;
 
     private ReadinessReason? CertificateValid(DateTimeOffset now)
     {
@@ -150,7 +151,7 @@ internal sealed class DestinationServer : IAsyncDisposable
     // Where to look first, by what failed.
     private static string Errand(RenewalFault fault) => fault switch
     {
-        RenewalFault.NoTrustBundle => "Mend the file of MESH_DESTINATION_ANCHORS_FILE.",
+        RenewalFault.NoTrustBundle => "Mend the file of MESH_DESTINATION_TRUST_ANCHORS_FILE.",
         RenewalFault.NoCredential => "Mend the file of MESH_DESTINATION_TOKEN_FILE.",
         RenewalFault.Unavailable => "Is the identity service up, is MESH_DESTINATION_IDENTITY_SVC_ADDR right? Its /ready says why it cannot issue.",
         RenewalFault.TimedOut => "Something is there and does not answer: look at the network's rules and at the identity service's load.",
@@ -163,6 +164,7 @@ internal sealed class DestinationServer : IAsyncDisposable
     {
         text.Gauge("mesh_destination_ready", "1 while the service can answer.", _readiness.Judge(now).IsEmpty ? 1 : 0);
         _metrics.WriteTo(text);
+        text.Counter("mesh_destination_connections_refused_total", "Connections closed before TLS because their source address had too many.", _sources.Refused);
         text.Gauge("mesh_destination_services", "Services known.", _services.Current?.Services.Length ?? 0);
         text.Gauge("mesh_destination_endpoints", "Endpoints known.", _services.Current?.EndpointCount ?? 0);
         const string updates = "mesh_destination_service_file_updates_total";

@@ -47,8 +47,6 @@ internal sealed record Service(Authority Authority, bool Opaque, ImmutableArray<
 /// <summary>Everything discovery knows at one moment. Immutable; a change is a new table.</summary>
 internal sealed class ServiceTable
 {
-    public static readonly ServiceTable Empty = new([]);
-
     private readonly FrozenDictionary<Authority, Service> _services;
     private readonly FrozenDictionary<IPEndPoint, Endpoint> _endpoints;
 

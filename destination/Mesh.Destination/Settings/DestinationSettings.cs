@@ -24,6 +24,9 @@ internal sealed record DestinationSettings
 
     public required IPEndPoint Admin { get; init; }
 
+    /// <summary>When set, the addresses really bound are written here as JSON: for a listener on port 0.</summary>
+    public required string? AddressFile { get; init; }
+
     /// <summary>The watched file of services.</summary>
     public required string ServicesFile { get; init; }
 
@@ -41,8 +44,11 @@ internal sealed record DestinationSettings
 
     public required int MaxConnections { get; init; }
 
+    /// <summary>Connections of one source address at once.</summary>
+    public required int MaxConnectionsPerSource { get; init; }
+
     /// <summary>How long calls under way may take after SIGTERM before they are cut.</summary>
-    public required TimeSpan DrainTimeout { get; init; }
+    public required TimeSpan ShutdownGracePeriod { get; init; }
 
     public required LogLevel LogLevel { get; init; }
 
@@ -62,14 +68,16 @@ internal sealed record DestinationSettings
         // Port numbers are Linkerd's.
         var listen = read.Endpoint("LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 8086));
         var admin = read.Endpoint("ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 9990));
+        var addressFile = read.Text("ADDR_FILE");
         var services = read.Required("SERVICES_FILE", "the JSON file of services to serve");
         var identityAddress = read.Required("IDENTITY_SVC_ADDR", "host:port of the identity service");
         if (identityAddress is not null && (!Uri.TryCreate("https://" + identityAddress, UriKind.Absolute, out var url) || url.Authority != identityAddress))
             read.Fault("IDENTITY_SVC_ADDR", "must be host:port");
         var token = read.Required("TOKEN_FILE", "the file with this service's ServiceAccount token");
-        var anchors = read.Required("ANCHORS_FILE", "a PEM or SPIFFE bundle file with the trust anchors");
+        var anchors = read.Required("TRUST_ANCHORS_FILE", "a PEM or SPIFFE bundle file with the trust anchors");
         var maxConnections = read.Count("MAX_CONNECTIONS", 30_000, 1, 1_000_000);
-        var drain = read.Duration("DRAIN_TIMEOUT", TimeSpan.FromSeconds(10), TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        var maxPerSource = read.Count("MAX_CONNECTIONS_PER_SOURCE", SourceBound.Usual, 1, 1_000_000);
+        var grace = read.Duration("SHUTDOWN_GRACE_PERIOD", TimeSpan.FromSeconds(10), TimeSpan.Zero, TimeSpan.FromMinutes(10));
         var logLevel = read.Choice("LOG_LEVEL", LogLevel.Information, ConsoleLog.Levels);
         var logFormat = read.Choice("LOG_FORMAT", LogFormat.Json, ConsoleLog.Formats);
         read.FaultUnknown();
@@ -84,13 +92,15 @@ internal sealed record DestinationSettings
             OwnDnsName = new LinkerdName(trustDomain!, controlPlane).Of(ownId!),
             Listen = listen,
             Admin = admin,
+            AddressFile = addressFile,
             ServicesFile = services!,
             IdentityAddress = identityAddress!,
             IdentityId = identityId!,
             TokenFile = token!,
             AnchorsFile = anchors!,
             MaxConnections = maxConnections,
-            DrainTimeout = drain,
+            MaxConnectionsPerSource = maxPerSource,
+            ShutdownGracePeriod = grace,
             LogLevel = logLevel,
             LogFormat = logFormat,
         };

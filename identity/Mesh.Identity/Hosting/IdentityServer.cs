@@ -20,7 +20,7 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Identity.Hosting;
 
 /// <summary>The identity service, put together by hand: what it follows, what it answers, and the order in which it starts and stops.</summary>
-internal sealed partial class IdentityServer : IAsyncDisposable
+internal sealed partial class IdentityServer : IRunningService
 {
     /// <summary>Largest message taken: a token of 16 kB, a signing request of 16 kB, and room for what protobuf adds.</summary>
     public const int MaxMessageBytes = 40 * 1024;
@@ -31,7 +31,6 @@ internal sealed partial class IdentityServer : IAsyncDisposable
     private readonly ILogger _log;
     private readonly CancellationTokenSource _life = new();
     private readonly CancellationTokenSource _stopping = new();
-    private readonly CallsUnderWay _calls = new();
     private readonly HealthServiceImpl _health = new();
     private readonly List<Task> _background = [];
     private readonly AnchorSource _anchors;
@@ -76,7 +75,6 @@ internal sealed partial class IdentityServer : IAsyncDisposable
 
     public Readiness Readiness { get; }
 
-    /// <summary>Completes when a part that has to run for as long as the service does has ended: the reason to exit with a failure.</summary>
     public Task<Exception> Failed { get; private set; } = new TaskCompletionSource<Exception>().Task;
 
     /// <summary>Loads what there is, signs the service's own certificate if that is possible yet, then opens the ports.</summary>
@@ -97,18 +95,13 @@ internal sealed partial class IdentityServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops accepting, ends the bundle streams, lets Certify calls end within the drain timeout.</summary>
-    /// <returns>How many calls were cut.</returns>
     public async Task<int> StopAsync()
     {
         await _stopping.CancelAsync();
         _health.Shutdown();
-        using var deadline = new CancellationTokenSource(_settings.DrainTimeout, _time);
-        var cut = 0;
-        await using (deadline.Token.Register(() => cut = _calls.Count)) await _grpc!.StopAsync(deadline.Token);
+        var cut = await _grpc!.StopAsync(_settings.ShutdownGracePeriod, _time);
         // Last, so that a probe sees "stopping" and not a closed port for as long as calls are served.
-        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
-        await _admin!.StopAsync(soon.Token);
+        await _admin!.StopAsync(TimeSpan.FromSeconds(1), _time);
         return cut;
     }
 
@@ -180,7 +173,7 @@ internal sealed partial class IdentityServer : IAsyncDisposable
     private void MapCalls(WebApplication app)
     {
         var certification = new Certification(_tokens.Validator, Issuer, _settings.TrustDomain, Names, Metrics, _time);
-        app.MapGrpcService(new CertifyEndpoint(certification, _calls, _settings.MaxPendingCertify, Metrics, _time, _logs.CreateLogger<CertifyEndpoint>()));
+        app.MapGrpcService(new CertifyEndpoint(certification, _settings.MaxPendingCertify, Metrics, _time, _logs.CreateLogger<CertifyEndpoint>()));
         app.MapGrpcService(new TrustEndpoint(Feed, Streams, Metrics, _time, _logs.CreateLogger<TrustEndpoint>(), _stopping.Token));
         app.MapGrpcService(_health);
         app.MapGrpcReflectionService();

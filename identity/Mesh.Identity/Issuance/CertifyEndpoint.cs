@@ -14,7 +14,7 @@ namespace Mesh.Identity.Issuance;
 /// <c>io.linkerd.proxy.identity.Identity/Certify</c>, DER on the wire as Linkerd has it. One audit line per certificate, one line
 /// per refusal; the caller of a refusal gets a code and a fixed sentence, the cause stays in the log.
 /// </summary>
-internal sealed partial class CertifyEndpoint(Certification certification, CallsUnderWay calls, int maxPending, IdentityMetrics metrics, TimeProvider time, ILogger<CertifyEndpoint> log)
+internal sealed partial class CertifyEndpoint(Certification certification, int maxPending, IdentityMetrics metrics, TimeProvider time, ILogger<CertifyEndpoint> log)
     : Protocol.Identity.Identity.IdentityBase
 {
     private static readonly CertifyResponse Nothing = new();
@@ -23,7 +23,6 @@ internal sealed partial class CertifyEndpoint(Certification certification, Calls
     public override async Task<CertifyResponse> Certify(CertifyRequest request, ServerCallContext context)
     {
         var started = time.GetTimestamp();
-        calls.Enter();
         try
         {
             var outcome = Interlocked.Increment(ref _pending) > maxPending
@@ -37,7 +36,6 @@ internal sealed partial class CertifyEndpoint(Certification certification, Calls
         finally
         {
             Interlocked.Decrement(ref _pending);
-            calls.Leave();
         }
     }
 

@@ -70,7 +70,7 @@ internal sealed record IdentitySettings
     public required int MaxBundleStreamsPerId { get; init; }
 
     /// <summary>How long calls under way may take after SIGTERM before they are cut.</summary>
-    public required TimeSpan DrainTimeout { get; init; }
+    public required TimeSpan ShutdownGracePeriod { get; init; }
 
     public required LogLevel LogLevel { get; init; }
 
@@ -89,9 +89,9 @@ internal sealed record IdentitySettings
         // Port numbers are Linkerd's, so that its manifests and habits carry over.
         var listen = read.Endpoint("LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 8080));
         var admin = read.Endpoint("ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 9990));
-        var addressFile = read.Text("ADDRESS_FILE");
+        var addressFile = read.Text("ADDR_FILE");
         var issuerDirectory = read.Required("ISSUER_DIR", "the directory with the issuer certificate and key (crt.pem and key.pem, or tls.crt and tls.key)");
-        var anchorsFile = read.Required("ANCHORS_FILE", "a PEM file with the trust anchors");
+        var anchorsFile = read.Required("TRUST_ANCHORS_FILE", "a PEM file with the trust anchors");
         var intermediateAnchor = read.Switch("ALLOW_INTERMEDIATE_ANCHOR", false);
         // 24 h is Linkerd's default; below 60 s a renewal has no room for one retry.
         var lifetime = read.Duration("LIFETIME", TimeSpan.FromHours(24), TimeSpan.FromSeconds(60), TimeSpan.FromDays(7));
@@ -100,15 +100,14 @@ internal sealed record IdentitySettings
         var audience = read.Text("TOKEN_AUDIENCE") ?? "identity.l5d.io";
         var requirePod = read.Switch("TOKEN_REQUIRE_POD", false);
         var maxConnections = read.Count("MAX_CONNECTIONS", 30_000, 1, 1_000_000);
-        // Where nodes hide their pods' addresses, hundreds of proxies come from one; a single machine still cannot take all.
-        var maxPerSource = read.Count("MAX_CONNECTIONS_PER_SOURCE", 2_000, 1, 1_000_000);
+        var maxPerSource = read.Count("MAX_CONNECTIONS_PER_SOURCE", SourceBound.Usual, 1, 1_000_000);
         // Proxies keep their bundle stream open; what is idle this long is a caller that has its certificate, or nobody.
         var idle = read.Duration("IDLE_TIMEOUT", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1), TimeSpan.FromHours(24));
         var maxPending = read.Count("MAX_PENDING_CERTIFY", 10_000, 1, 1_000_000);
         var maxStreams = read.Count("MAX_BUNDLE_STREAMS", 20_000, 1, 1_000_000);
         // One identity can run on many pods, but no single identity may take all the room there is.
         var maxStreamsPerId = read.Count("MAX_BUNDLE_STREAMS_PER_ID", maxStreams - maxStreams / 4, 1, 1_000_000);
-        var drain = read.Duration("DRAIN_TIMEOUT", TimeSpan.FromSeconds(20), TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        var grace = read.Duration("SHUTDOWN_GRACE_PERIOD", TimeSpan.FromSeconds(20), TimeSpan.Zero, TimeSpan.FromMinutes(10));
         var logLevel = read.Choice("LOG_LEVEL", LogLevel.Information, ConsoleLog.Levels);
         var logFormat = read.Choice("LOG_FORMAT", LogFormat.Json, ConsoleLog.Formats);
         read.FaultUnknown();
@@ -138,7 +137,7 @@ internal sealed record IdentitySettings
             MaxPendingCertify = maxPending,
             MaxBundleStreams = maxStreams,
             MaxBundleStreamsPerId = maxStreamsPerId,
-            DrainTimeout = drain,
+            ShutdownGracePeriod = grace,
             LogLevel = logLevel,
             LogFormat = logFormat,
         };

@@ -44,7 +44,6 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
         _app.MapGrpcService(new DestinationEndpoint(_register, TrustDomain.Parse("example.org"), _metrics, TimeProvider.System, NullLogger<DestinationEndpoint>.Instance, _stopping.Token));
         await _app.StartAsync(TestContext.Current.CancellationToken);
         _channel = GrpcChannel.ForAddress(_app.Urls.First());
-        _register.Publish(Table(8080));
     }
 
     public async ValueTask DisposeAsync()
@@ -64,6 +63,7 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
     [InlineData(Proxy, "other.demo.svc.cluster.local:80", StatusCode.NotFound)]
     public async Task Get_is_refused_with_a_code_and_opens_no_stream(string? caller, string path, StatusCode code)
     {
+        _register.Publish(Table(8080));
         using var call = Client.Get(new GetDestination { Path = path }, Headers(caller), cancellationToken: TestContext.Current.CancellationToken);
         var refused = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
         Assert.Equal(code, refused.StatusCode);
@@ -83,6 +83,7 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Get_tells_the_endpoints_with_their_identity_and_every_change()
     {
+        _register.Publish(Table(8080));
         using var call = Client.Get(new GetDestination { Path = Web }, Headers(Proxy), cancellationToken: TestContext.Current.CancellationToken);
         var first = Assert.Single((await NextAsync(call)).Add.Addrs);
         Assert.Equal("spiffe://example.org/ns/demo/sa/web", first.TlsIdentity.UriLikeIdentity.Uri);
@@ -100,6 +101,7 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
     [Fact]
     public async Task GetProfile_of_an_address_tells_the_endpoint_that_lives_there_and_of_any_other_nothing()
     {
+        _register.Publish(Table(8080));
         using var known = Client.GetProfile(new GetDestination { Path = "127.0.0.1:8080" }, Headers(Proxy), cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal("spiffe://example.org/ns/demo/sa/web", (await NextAsync(known)).Endpoint.TlsIdentity.UriLikeIdentity.Uri);
         using var unknown = Client.GetProfile(new GetDestination { Path = "127.0.0.1:9" }, Headers(Proxy), cancellationToken: TestContext.Current.CancellationToken);
@@ -110,6 +112,22 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
         // Whoever moves there later is told on the stream that is open.
         _register.Publish(Table(9));
         Assert.Equal(9u, (await NextAsync(unknown)).Endpoint.Addr.Port);
+    }
+
+    [Fact]
+    public async Task Before_any_services_are_read_nothing_is_claimed_and_then_all_is_answered()
+    {
+        using var get = Client.Get(new GetDestination { Path = Web }, Headers(Proxy), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => NextAsync(get))).StatusCode);
+        // "Not in the mesh" would make a proxy speak plaintext to it.
+        using var profile = Client.GetProfile(new GetDestination { Path = "127.0.0.1:8080" }, Headers(Proxy), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => NextAsync(profile))).StatusCode);
+        Assert.Equal(2, Metric("mesh_destination_calls_refused_total"));
+        Assert.Equal(0, Metric("mesh_destination_streams_opened_total"));
+
+        _register.Publish(Table(8080));
+        using var again = Client.Get(new GetDestination { Path = Web }, Headers(Proxy), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Single((await NextAsync(again)).Add.Addrs);
     }
 
     private Protocol.Destination.Destination.DestinationClient Client => new(_channel);

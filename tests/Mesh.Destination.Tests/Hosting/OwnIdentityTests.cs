@@ -91,15 +91,24 @@ public sealed class OwnIdentityTests : IDisposable
         var settings = Settings("127.0.0.1:1", anchors: _directory.File("none.pem"), services: _directory.Write("services.json", "{"));
         await using var server = await DestinationServer.StartAsync(settings, TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
         using var http = new HttpClient();
-        using var answer = await http.GetAsync(new Uri($"http://{server.AdminAddress}/ready"));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
-        using var json = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
-        var reasons = json.RootElement.GetProperty("reasons").EnumerateArray().ToDictionary(r => r.GetProperty("reason").GetString()!, r => r.GetProperty("sentence").GetString()!);
+        var reasons = await ReasonsAsync(http, server);
         Assert.Equal(["anchors", "own_certificate", "services"], reasons.Keys.Order(StringComparer.Ordinal));
         Assert.Contains("MESH_DESTINATION_SERVICES_FILE", reasons["services"], StringComparison.Ordinal);
         Assert.Contains("services.json", reasons["services"], StringComparison.Ordinal);
-        Assert.Contains("MESH_DESTINATION_ANCHORS_FILE", reasons["anchors"], StringComparison.Ordinal);
+        Assert.Contains("MESH_DESTINATION_TRUST_ANCHORS_FILE", reasons["anchors"], StringComparison.Ordinal);
         Assert.Contains("none.pem", reasons["anchors"], StringComparison.Ordinal);
+
+        _directory.Write("services.json", "{\"services\":[]}");
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while ((await ReasonsAsync(http, server)).ContainsKey("services")) await tick.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+    }
+
+    private static async Task<Dictionary<string, string>> ReasonsAsync(HttpClient http, DestinationServer server)
+    {
+        using var answer = await http.GetAsync(new Uri($"http://{server.AdminAddress}/ready"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        using var json = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        return json.RootElement.GetProperty("reasons").EnumerateArray().ToDictionary(r => r.GetProperty("reason").GetString()!, r => r.GetProperty("sentence").GetString()!);
     }
 
     private DestinationSettings Settings(string identity, string? anchors = null, string? services = null)
@@ -112,7 +121,7 @@ public sealed class OwnIdentityTests : IDisposable
             ["MESH_DESTINATION_SERVICES_FILE"] = services ?? _directory.File("services.json"),
             ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = identity,
             ["MESH_DESTINATION_TOKEN_FILE"] = _directory.Write("token", "token"),
-            ["MESH_DESTINATION_ANCHORS_FILE"] = anchors ?? _directory.Write("anchors.pem", _authority.CertificatePem),
+            ["MESH_DESTINATION_TRUST_ANCHORS_FILE"] = anchors ?? _directory.Write("anchors.pem", _authority.CertificatePem),
         };
         Assert.True(DestinationSettings.TryRead(environment, out var settings, out var faults), string.Join("; ", faults));
         return settings;

@@ -12,7 +12,7 @@ public sealed class DestinationSettingsTests
         ["MESH_DESTINATION_SERVICES_FILE"] = "/s.json",
         ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = "127.0.0.1:8080",
         ["MESH_DESTINATION_TOKEN_FILE"] = "/t",
-        ["MESH_DESTINATION_ANCHORS_FILE"] = "/a",
+        ["MESH_DESTINATION_TRUST_ANCHORS_FILE"] = "/a",
     };
 
     [Fact]
@@ -48,7 +48,7 @@ public sealed class DestinationSettingsTests
         taken.Start();
         var environment = Complete();
         environment["MESH_DESTINATION_SERVICES_FILE"] = directory.Write("services.json", "{}");
-        environment["MESH_DESTINATION_ANCHORS_FILE"] = directory.File("anchors.pem");
+        environment["MESH_DESTINATION_TRUST_ANCHORS_FILE"] = directory.File("anchors.pem");
         environment["MESH_DESTINATION_TOKEN_FILE"] = directory.File("token");
         environment["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = "127.0.0.1:1";
         environment["MESH_DESTINATION_ADMIN_LISTEN_ADDR"] = taken.LocalEndpoint.ToString()!;

@@ -17,7 +17,7 @@ public sealed class IdentityProcessTests
         Assert.Equal(64, await run.ExitCodeAsync());
         var lines = (await run.Error).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(
-            ["MESH_IDENTITY_ANCHORS_FILE", "MESH_IDENTITY_ISSUER_DIR", "MESH_IDENTITY_LIFETIME", "MESH_IDENTITY_TOKEN_VALIDATION", "MESH_IDENTITY_TRUST_DOMAIN"],
+            ["MESH_IDENTITY_ISSUER_DIR", "MESH_IDENTITY_LIFETIME", "MESH_IDENTITY_TOKEN_VALIDATION", "MESH_IDENTITY_TRUST_ANCHORS_FILE", "MESH_IDENTITY_TRUST_DOMAIN"],
             lines.Select(l => l[..l.IndexOf(':')]).Order(StringComparer.Ordinal));
         Assert.Empty(await run.Output);
     }
@@ -57,7 +57,7 @@ public sealed class IdentityProcessTests
         await run.SignalAsync("TERM");
         Assert.Equal(0, await run.ExitCodeAsync());
         var lines = (await run.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Contains("0 calls were cut", lines[^1], StringComparison.Ordinal);
+        Assert.Contains("0 connections were cut", lines[^1], StringComparison.Ordinal);
         // Every line is one JSON object with the same first fields.
         Assert.All(lines, line =>
         {

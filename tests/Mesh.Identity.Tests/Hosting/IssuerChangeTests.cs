@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using Grpc.Core;
+using Mesh.Identity.Issuance;
 using Mesh.Spiffe;
 
 namespace Mesh.Identity.Tests.Hosting;
@@ -46,8 +48,11 @@ public sealed class IssuerChangeTests
         Assert.Equal(identity.Issuer.Certificate.Der.ToArray(), final.IntermediateCertificates[0].ToByteArray());
     }
 
-    [Fact]
-    public async Task An_expired_issuer_means_unavailable_and_not_ready_until_there_is_a_good_one()
+    [Theory]
+    [InlineData("04:00:00", nameof(CertifyFault.IssuerUnavailable), "The certificate authority has no usable issuer at present.")]
+    // Half a minute is left of it: less than the shortest life of an SVID.
+    [InlineData("02:59:30", nameof(CertifyFault.IssuerExpiring), "The certificate authority's issuer expires too soon to issue a certificate.")]
+    public async Task An_issuer_that_is_over_or_nearly_so_means_unavailable_and_not_ready_until_there_is_a_good_one(string later, string fault, string sentence)
     {
         await using var identity = await RunningIdentity.StartAsync();
         var brief = identity.Root.CreateIntermediate(o => o with { NotAfter = identity.Time.GetUtcNow().AddHours(3) });
@@ -58,13 +63,16 @@ public sealed class IssuerChangeTests
         var client = identity.Client();
         await client.CertifyAsync(identity.Request(key));
 
-        identity.Time.Shift = TimeSpan.FromHours(4);
+        identity.Time.Shift = TimeSpan.Parse(later, CultureInfo.InvariantCulture);
         var (status, body) = await identity.AdminAsync("/ready");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
         Assert.Contains("\"reason\":\"issuer\"", body, StringComparison.Ordinal);
         var refused = await Assert.ThrowsAsync<RpcException>(async () => await client.CertifyAsync(identity.Request(key)));
         Assert.Equal(StatusCode.Unavailable, refused.StatusCode);
-        Assert.Equal("The certificate authority has no usable issuer at present.", refused.Status.Detail);
+        Assert.Equal(sentence, refused.Status.Detail);
+        var reason = CertifyFaultTable.Label(Enum.Parse<CertifyFault>(fault));
+        Assert.Equal(1, await identity.MetricAsync($"mesh_identity_certify_total{{result=\"refused\",reason=\"{reason}\"}}"));
+        Assert.Contains(reason, Assert.Single(identity.Log.Of("CertificateRefused")), StringComparison.Ordinal);
 
         identity.WriteIssuer(identity.Root.CreateIntermediate());
         await identity.UntilReadyAsync();

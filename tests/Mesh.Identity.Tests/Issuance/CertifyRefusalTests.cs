@@ -186,7 +186,7 @@ public sealed class CertifyRefusalTests
         Assert.True(ServiceAccount.TryParseSubject("system:serviceaccount:shop:web", out var account));
         tokens.Release.SetResult(fault == TokenFault.None ? TokenVerdict.Accept(account, null) : TokenVerdict.Refuse(fault, "why"));
         var certification = new Certification(tokens, () => null, RunningIdentity.TrustDomain, new LinkerdName(RunningIdentity.TrustDomain, "mesh"), metrics, identity.Time);
-        var endpoint = new CertifyEndpoint(certification, new CallsUnderWay(), 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
+        var endpoint = new CertifyEndpoint(certification, 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
         var call = new FakeCall();
         await endpoint.Certify(identity.Request(key), call);
         Assert.Equal(code, call.Status.StatusCode);
@@ -225,7 +225,7 @@ public sealed class CertifyRefusalTests
         await using var identity = await RunningIdentity.StartAsync(settings: s => s["MESH_IDENTITY_MAX_PENDING_CERTIFY"] = "1");
         var held = new HeldTokens();
         var certification = new Certification(held, () => null, RunningIdentity.TrustDomain, new LinkerdName(RunningIdentity.TrustDomain, "mesh"), metrics, identity.Time);
-        var endpoint = new CertifyEndpoint(certification, new CallsUnderWay(), 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
+        var endpoint = new CertifyEndpoint(certification, 1, metrics, identity.Time, identity.Log.Factory.CreateLogger<CertifyEndpoint>());
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var first = endpoint.Certify(identity.Request(key), new FakeCall());
         var second = new FakeCall();

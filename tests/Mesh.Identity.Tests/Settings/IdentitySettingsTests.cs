@@ -11,7 +11,7 @@ public sealed class IdentitySettingsTests
     {
         ["MESH_IDENTITY_TRUST_DOMAIN"] = "cluster.local",
         ["MESH_IDENTITY_ISSUER_DIR"] = "/issuer",
-        ["MESH_IDENTITY_ANCHORS_FILE"] = "/anchors/ca-bundle.crt",
+        ["MESH_IDENTITY_TRUST_ANCHORS_FILE"] = "/anchors/ca-bundle.crt",
         ["MESH_IDENTITY_TOKEN_VALIDATION"] = "oidc",
         ["MESH_IDENTITY_TOKEN_ISSUER"] = "https://issuer.example",
     };
@@ -50,8 +50,8 @@ public sealed class IdentitySettingsTests
         Assert.Null(settings);
         Assert.Equal(
             [
-                "MESH_IDENTITY_ANCHORS_FILE", "MESH_IDENTITY_ISSUER_DIR", "MESH_IDENTITY_LIFETIME", "MESH_IDENTITY_LIFETIMES",
-                "MESH_IDENTITY_LISTEN_ADDR", "MESH_IDENTITY_LOG_FORMAT", "MESH_IDENTITY_TOKEN_VALIDATION", "MESH_IDENTITY_TRUST_DOMAIN",
+                "MESH_IDENTITY_ISSUER_DIR", "MESH_IDENTITY_LIFETIME", "MESH_IDENTITY_LIFETIMES", "MESH_IDENTITY_LISTEN_ADDR",
+                "MESH_IDENTITY_LOG_FORMAT", "MESH_IDENTITY_TOKEN_VALIDATION", "MESH_IDENTITY_TRUST_ANCHORS_FILE", "MESH_IDENTITY_TRUST_DOMAIN",
             ],
             faults.Select(f => f.Key).Order(StringComparer.Ordinal));
         Assert.All(faults, fault => Assert.False(string.IsNullOrWhiteSpace(fault.Sentence)));

@@ -74,7 +74,7 @@ public sealed class DemoTests
         var state = directory.File("state");
         var running = ProgramRun.OfAssemblyAsync("mesh", ["demo", "--duration", "25s", "--rate", "40", "--dir", state, "--output", "json"], seconds: 150);
         // The demo says in a file who is who; the kill comes when traffic flows.
-        var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), running);
+        var members = await WaitForMembersAsync(directory.Path, running);
         using (var process = Process.GetProcessById(members[victim])) process.Kill();
         var run = await running;
         using var json = JsonDocument.Parse(run.Output);
@@ -93,10 +93,10 @@ public sealed class DemoTests
     {
         using var directory = new TemporaryDirectory();
         var state = directory.File("state");
-        using var demo = StartWithoutEnd(state);
+        using var demo = StartWithoutEnd(state, directory.Path);
         var output = demo.StandardOutput.ReadToEndAsync();
         var exited = demo.WaitForExitAsync();
-        var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), exited);
+        var members = await WaitForMembersAsync(directory.Path, exited);
         await ProgramRun.OfAsync("/bin/sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -STOP {members["identity"]}; kill -TERM {demo.Id}")]);
         await exited.WaitAsync(TimeSpan.FromSeconds(90));
         Assert.False(Directory.Exists(state));
@@ -105,21 +105,40 @@ public sealed class DemoTests
         Assert.Contains((await output).Split('\n'), line => line.StartsWith("on the wire ", StringComparison.Ordinal) && line.EndsWith("where it is plain)", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task Killed_it_takes_every_program_it_started_with_it()
+    [Theory]
+    [InlineData(false)]
+    // A directory of the user's choice stays: there may be something to look at.
+    [InlineData(true)]
+    public async Task Killed_it_takes_every_program_it_started_with_it_and_its_own_directory(bool named)
     {
         using var directory = new TemporaryDirectory();
-        var state = directory.File("state");
-        using var demo = StartWithoutEnd(state);
+        using var demo = StartWithoutEnd(named ? directory.File("state") : null, directory.Path);
         var output = demo.StandardOutput.ReadToEndAsync();
         var exited = demo.WaitForExitAsync();
-        var members = await WaitForMembersAsync(Path.Combine(state, "members.json"), exited);
+        var members = await WaitForMembersAsync(directory.Path, exited);
         Assert.Equal(6, members.Count);
         demo.Kill();
         await exited;
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
         while (members.Values.Any(pid => Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}")))) await tick.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        while (!named && Directory.GetDirectories(directory.Path, "mesh-demo-*").Length > 0) await tick.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(named, File.Exists(directory.File("state/members.json")));
         await output;
+    }
+
+    [Theory]
+    [InlineData(1, "--dir", "/proc/nowhere")]
+    [InlineData(64, "--rate", "fast")]
+    [InlineData(64, "--rates", "1")]
+    public async Task That_it_cannot_start_is_an_object_as_well(int exitCode, params string[] arguments)
+    {
+        var run = await ProgramRun.OfAssemblyAsync("mesh", ["demo", "--output", "json", .. arguments]);
+        Assert.Equal(exitCode, run.ExitCode);
+        using var json = JsonDocument.Parse(run.Output);
+        var error = Assert.Single(json.RootElement.EnumerateObject());
+        Assert.Equal("error", error.Name);
+        Assert.Contains(arguments[0], error.Value.GetString(), StringComparison.Ordinal);
+        Assert.StartsWith("mesh: " + error.Value.GetString()!.Split('\n')[0], run.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -135,13 +154,26 @@ public sealed class DemoTests
         Assert.Empty(Directory.EnumerateFileSystemEntries(state));
     }
 
-    private static Process StartWithoutEnd(string state) =>
-        Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40", "--dir", state]) { RedirectStandardOutput = true })!;
+    private static readonly EnumerationOptions Unlocked = new() { RecurseSubdirectories = true, IgnoreInaccessible = true };
 
-    private static async Task<Dictionary<string, int>> WaitForMembersAsync(string file, Task demo)
+    // Without a directory named, its own is made in the temporary one.
+    private static Process StartWithoutEnd(string? state, string temporary)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "demo", "--rate", "40"]) { RedirectStandardOutput = true, Environment = { ["TMPDIR"] = temporary } };
+        if (state is not null)
+        {
+            start.ArgumentList.Add("--dir");
+            start.ArgumentList.Add(state);
+        }
+
+        return Process.Start(start)!;
+    }
+
+    private static async Task<Dictionary<string, int>> WaitForMembersAsync(string directory, Task demo)
     {
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
-        while (!File.Exists(file))
+        string? file;
+        while ((file = Directory.EnumerateFiles(directory, "members.json", Unlocked).FirstOrDefault()) is null)
         {
             Assert.False(demo.IsCompleted, "the demo ended before it ran");
             await tick.WaitForNextTickAsync();

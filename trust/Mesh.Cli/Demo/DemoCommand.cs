@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Mesh.Hosting;
 
 namespace Mesh.Cli.Demo;
@@ -12,9 +13,8 @@ internal static class DemoCommand
     {
         var duration = new Option<string?>("--duration") { Description = "how long to run, for example 20s or 2m; until Ctrl-C when absent" };
         var directory = new Option<string?>("--dir") { Description = "where the state lives while it runs, an empty directory or a new one; other commands act on it with the same option" };
-        var output = new Option<string>("--output") { Description = "text or json (one object at the end)", DefaultValueFactory = _ => "text" };
-        output.AcceptOnlyFromAmong("text", "json");
-        var rate = new Option<double>("--rate") { Description = "requests per second of the sample client, 1 to 5000", DefaultValueFactory = _ => 200 };
+        var output = Choice.Output("text or json (one object at the end)");
+        var rate = new Option<string>("--rate") { Description = "requests per second of the sample client, 1 to 5000", DefaultValueFactory = _ => "200" };
         var keep = new Option<bool>("--keep") { Description = "leave state and logs behind" };
         var command = new Command("demo", "Two plain programs talk through two proxies; see who they are and what crosses the wire.") { duration, directory, output, rate, keep };
         command.SetAction(async (parsed, ct) =>
@@ -27,8 +27,9 @@ internal static class DemoCommand
                     ? value
                     : throw new CommandRefusedException($"--duration {text}: a duration such as 20s, 5m or 1h, more than none and at most 7d", ExitCode.Usage);
             if (parsed.GetValue(directory) is { } named && string.IsNullOrWhiteSpace(named)) throw new CommandRefusedException("--dir: is empty; name a directory", ExitCode.Usage);
-            var perSecond = parsed.GetValue(rate);
-            if (!(perSecond is >= 1 and <= 5000)) throw new CommandRefusedException("--rate: a number from 1 to 5000", ExitCode.Usage);
+            var asked = parsed.GetValue(rate);
+            if (!double.TryParse(asked, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var perSecond) || perSecond is < 1 or > 5000)
+                throw new CommandRefusedException($"--rate {asked}: a number from 1 to 5000", ExitCode.Usage);
             var options = new DemoOptions(length, parsed.GetValue(directory), parsed.GetValue(output) == "json", perSecond, parsed.GetValue(keep));
             return await new DemoRun(options, TimeProvider.System).RunAsync(ct);
         });

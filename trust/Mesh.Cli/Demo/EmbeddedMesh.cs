@@ -18,6 +18,9 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
     // Linkerd's audience, the identity service's default.
     private const string TokenAudience = "identity.l5d.io";
 
+    // Less than we wait for a program to stop: whoever ends a demo is not kept waiting for what nobody reads.
+    private const string GracePeriod = "2s";
+
     private readonly EmbeddedMeshLayout _layout;
     private readonly TokenIssuer _tokens;
     private readonly TimeProvider _time;
@@ -115,7 +118,7 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
             ["MESH_PROXY_IDENTITY_TRUST_ANCHORS_FILE"] = _layout.Bundle,
             ["MESH_PROXY_IDENTITY_SVC_ADDR"] = IdentityAddress.ToString(),
             ["MESH_PROXY_DESTINATION_SVC_ADDR"] = DestinationAddress.ToString(),
-            ["MESH_PROXY_SHUTDOWN_GRACE_PERIOD"] = "2s",
+            ["MESH_PROXY_SHUTDOWN_GRACE_PERIOD"] = GracePeriod,
         };
         if (plan.MaxRefresh is { } refresh) settings["MESH_PROXY_IDENTITY_MAX_REFRESH"] = string.Create(CultureInfo.InvariantCulture, $"{refresh.TotalMilliseconds:0}ms");
         foreach (var empty in settings.Where(s => s.Value.Length == 0).Select(s => s.Key).ToArray()) settings.Remove(empty);
@@ -158,11 +161,12 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
                 ["MESH_IDENTITY_LISTEN_ADDR"] = IdentityAddress.ToString(),
                 ["MESH_IDENTITY_ADMIN_LISTEN_ADDR"] = IdentityAdmin.ToString(),
                 ["MESH_IDENTITY_ISSUER_DIR"] = _layout.Issuer,
-                ["MESH_IDENTITY_ANCHORS_FILE"] = _layout.Bundle,
+                ["MESH_IDENTITY_TRUST_ANCHORS_FILE"] = _layout.Bundle,
                 ["MESH_IDENTITY_LIFETIME"] = string.Create(CultureInfo.InvariantCulture, $"{lifetime.TotalSeconds:0}s"),
                 ["MESH_IDENTITY_TOKEN_VALIDATION"] = "jwks-file",
                 ["MESH_IDENTITY_TOKEN_JWKS_FILE"] = _layout.Jwks,
                 ["MESH_IDENTITY_TOKEN_ISSUER"] = _tokens.Issuer,
+                ["MESH_IDENTITY_SHUTDOWN_GRACE_PERIOD"] = GracePeriod,
             },
             IdentityAdmin,
             null),
@@ -180,7 +184,8 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
                 ["MESH_DESTINATION_SERVICES_FILE"] = _layout.Discovery,
                 ["MESH_DESTINATION_IDENTITY_SVC_ADDR"] = IdentityAddress.ToString(),
                 ["MESH_DESTINATION_TOKEN_FILE"] = TokenFile("mesh-destination", "mesh"),
-                ["MESH_DESTINATION_ANCHORS_FILE"] = _layout.Bundle,
+                ["MESH_DESTINATION_TRUST_ANCHORS_FILE"] = _layout.Bundle,
+                ["MESH_DESTINATION_SHUTDOWN_GRACE_PERIOD"] = GracePeriod,
             },
             DestinationAdmin,
             null),

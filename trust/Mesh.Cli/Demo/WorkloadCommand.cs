@@ -26,7 +26,7 @@ internal static class WorkloadCommand
         var ask = new Option<string>("--secret") { Description = "text that every request contains", DefaultValueFactory = _ => "" };
         var call = new Command("call", "A plain HTTP client that prints one line a second: requests failed.") { url, rate, ask };
         call.SetAction((parsed, ct) => WhileStartedAsync(stop => CallAsync(parsed.GetValue(url)!, parsed.GetValue(rate), parsed.GetValue(ask)!, TimeProvider.System, stop), ct));
-        return new Command("workload", "The sample programs of 'mesh demo'.") { serve, call };
+        return new Command("workload", "The sample programs of 'mesh demo', which alone starts them.") { Hidden = true, Subcommands = { serve, call } };
     }
 
     private static async Task<int> WhileStartedAsync(Func<CancellationToken, Task<int>> work, CancellationToken ct)

@@ -22,8 +22,7 @@ internal static class InspectCommand
         var anchors = new Option<string?>("--trust-anchors") { Description = "PEM or SPIFFE JSON file with the trust anchors to verify against" };
         var directory = new Option<string?>("--dir") { Description = "take the anchors from this directory, as made by 'mesh trust init' or 'mesh demo'" };
         var serverName = new Option<string?>("--server-name") { Description = "the SNI to send; the proxy of a workload answers to its own name only" };
-        var output = new Option<string>("--output") { Description = "text or json", DefaultValueFactory = _ => "text" };
-        output.AcceptOnlyFromAmong("text", "json");
+        var output = Choice.Output("text or json");
         var command = new Command("inspect", "Shows a certificate and whether it is a valid SVID. Exit code 0: valid, 1: not.") { target, anchors, directory, serverName, output };
         command.SetAction(async (parsed, ct) =>
         {

@@ -30,8 +30,7 @@ internal static class InitCommand
         var issuerKey = KeyOption("--issuer-key-type", "the issuer's key");
         var rootLifetime = new Option<string>("--root-lifetime") { Description = "for example 3650d", DefaultValueFactory = _ => "3650d" };
         var issuerLifetime = new Option<string>("--issuer-lifetime") { Description = "for example 365d", DefaultValueFactory = _ => "365d" };
-        var output = new Option<string>("--output") { Description = "text or json", DefaultValueFactory = _ => "text" };
-        output.AcceptOnlyFromAmong("text", "json");
+        var output = Choice.Output("text or json");
         var command = new Command("init", "Makes a root and an issuer for production use; private files are 0600, nothing is overwritten.") { trustDomain, directory, rootKey, issuerKey, rootLifetime, issuerLifetime, output };
         command.SetAction(parsed =>
         {
@@ -59,12 +58,7 @@ internal static class InitCommand
         return command;
     }
 
-    private static Option<string> KeyOption(string name, string what)
-    {
-        var option = new Option<string>(name) { Description = $"{what}: {string.Join(", ", Algorithms.Keys)}", DefaultValueFactory = _ => "ec-p256" };
-        option.AcceptOnlyFromAmong([.. Algorithms.Keys]);
-        return option;
-    }
+    private static Option<string> KeyOption(string name, string what) => Choice.Of(name, what, "ec-p256", [.. Algorithms.Keys]);
 
     private static TimeSpan Lifetime(string option, string text) =>
         DurationText.TryParse(text, out var lifetime) && lifetime >= TimeSpan.FromHours(1) && lifetime <= TimeSpan.FromDays(3653 * 3)

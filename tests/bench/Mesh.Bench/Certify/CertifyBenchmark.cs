@@ -127,9 +127,9 @@ internal static class CertifyBenchmark
         start.Environment["MESH_IDENTITY_TRUST_DOMAIN"] = Domain.Name;
         start.Environment["MESH_IDENTITY_LISTEN_ADDR"] = "127.0.0.1:0";
         start.Environment["MESH_IDENTITY_ADMIN_LISTEN_ADDR"] = "127.0.0.1:0";
-        start.Environment["MESH_IDENTITY_ADDRESS_FILE"] = addresses;
+        start.Environment["MESH_IDENTITY_ADDR_FILE"] = addresses;
         start.Environment["MESH_IDENTITY_ISSUER_DIR"] = trust.IssuerPath;
-        start.Environment["MESH_IDENTITY_ANCHORS_FILE"] = trust.AnchorsPath;
+        start.Environment["MESH_IDENTITY_TRUST_ANCHORS_FILE"] = trust.AnchorsPath;
         start.Environment["MESH_IDENTITY_TOKEN_VALIDATION"] = "jwks-file";
         start.Environment["MESH_IDENTITY_TOKEN_JWKS_FILE"] = jwks;
         start.Environment["MESH_IDENTITY_TOKEN_ISSUER"] = issuer;
