@@ -27,7 +27,7 @@ internal sealed class TcpTransport : Transport
     /// <summary>Where the client meant to go before netfilter redirected the connection here; null when nothing did.</summary>
     public IPEndPoint? OriginalDestination => IsOpen ? SocketAddress.OriginalDestination(_socket.Fd) : null;
 
-    internal LoopSocket Socket => _socket;
+    internal override LoopSocket Socket => _socket;
 
     /// <summary>
     /// Connects within <paramref name="timeout"/>. The transport is there exactly when the status is Ok. <see cref="IoStatus.Closed"/> when

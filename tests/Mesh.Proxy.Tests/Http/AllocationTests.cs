@@ -38,8 +38,7 @@ public sealed class AllocationTests
             Expect(requests.Parse(requestText.AsSpan(0, 50), block, out var consumed) == HeadStatus.NeedMore);
             Expect(requests.Parse(requestText.AsSpan(consumed), block, out _) == HeadStatus.Complete);
             var request = requests.Head;
-            RequestTranslation.FromHttp1(block, request);
-            OrigProto.Of(request).WriteTo(block);
+            OrigProto.Write(block, RequestTranslation.FromHttp1(block, request));
             Span<byte> id = stackalloc byte[12];
             number.TryFormat(id, out var digits, "x8");
             block.Add(FieldName.XRequestId, id[..digits]);
@@ -49,12 +48,12 @@ public sealed class AllocationTests
             Expect(assembly.Add(frame, fragment, out var fields) == Http2Fault.None && hpack.Decode(fields, arrived) == HpackFault.None);
             Expect(MessageRules.CheckRequest(arrived, ConnectForm.Plain, out var head) == Http2Fault.None);
             RequestTranslation.FromHttp2(arrived);
-            Expect(OrigProto.TryTake(arrived, out var origin));
-            Expect(HeadWriter.TryWriteRequest(arrived, RequestTranslation.ToHttp1(arrived, head, origin, FrameFlags.None), text, out _));
+            Expect(OrigProto.TryTake(arrived, ref head));
+            Expect(HeadWriter.TryWriteRequest(arrived, RequestTranslation.ToHttp1(arrived, head, end: false), text, out _));
 
             chunks.CopyTo(buffer, 0);
             decoder.Reset();
-            Expect(decoder.Decode(buffer.AsSpan(0, chunks.Length), trailers, out _, out var data) == ChunkStatus.Complete && buffer.AsSpan(data).SequenceEqual("hello world"u8));
+            Expect(decoder.Decode(buffer.AsSpan(0, chunks.Length), trailers, out _, out var data) == BodyStatus.Complete && buffer.AsSpan(data).SequenceEqual("hello world"u8));
             Expect(ChunkWriter.TryWriteEnd(trailers, text, out _));
 
             block.Clear();
@@ -62,7 +61,7 @@ public sealed class AllocationTests
             Expect(responses.Parse(responseText, request.Method, block, out _) == HeadStatus.Complete);
             ResponseTranslation.FromHttp1(block, responses.Head);
             Expect(MessageRules.CheckResponse(block, out head) == Http2Fault.None);
-            Expect(HeadWriter.TryWriteResponse(block, ResponseTranslation.ToHttp1(block, head, request, FrameFlags.None), text, out _));
+            Expect(HeadWriter.TryWriteResponse(block, ResponseTranslation.ToHttp1(block, head, request, keepAlive: true, end: false), text, out _));
         };
 
         for (var i = 0; i < 2_000; i++) once();
