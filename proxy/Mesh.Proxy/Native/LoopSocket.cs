@@ -100,6 +100,9 @@ internal sealed class LoopSocket
         return Writable ? new ValueTask<IoStatus>(IoStatus.Ok) : (_writeSignal ??= new LoopSignal(Loop)).WaitAsync();
     }
 
+    /// <summary>Ends the reader's wait as if input had come, from the loop: for a reader that has stopped reading and is to look again.</summary>
+    public void ResumeReader() => Loop.Defer(_readSignal, IoStatus.Ok);
+
     public void OnEvents(uint events)
     {
         bool hungUp = (events & (Libc.EPOLLRDHUP | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0;

@@ -42,6 +42,8 @@ internal sealed partial class TlsTransport : Transport
     /// <summary>What the verifier said of the peer; null when it showed no certificate.</summary>
     public SvidVerdict? Verdict { get; private set; }
 
+    internal override LoopSocket Socket => _socket;
+
     internal TlsContext Context { get; }
 
     internal Exception? VerifierFault { get; set; }

@@ -11,6 +11,9 @@ internal abstract class Transport : IDisposable
 {
     public abstract EventLoop Loop { get; }
 
+    /// <summary>The descriptor below, for whoever stops reading and still wants to know whether the peer is there.</summary>
+    internal abstract LoopSocket Socket { get; }
+
     public abstract IPEndPoint Local { get; }
 
     public abstract IPEndPoint Remote { get; }

@@ -55,6 +55,14 @@ internal sealed class TestClient : IDisposable
         return Encoding.Latin1.GetString(buffer);
     }
 
+    /// <summary>Reads up to and with <paramref name="mark"/>, and nothing behind it.</summary>
+    public async Task<string> ReadUntilAsync(string mark)
+    {
+        var text = new StringBuilder();
+        while (!text.ToString().EndsWith(mark, StringComparison.Ordinal)) text.Append(await ReadAsync(1));
+        return text.ToString();
+    }
+
     public async Task<string> EchoAsync(string text)
     {
         await SendAsync(text);

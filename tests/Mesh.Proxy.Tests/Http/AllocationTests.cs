@@ -49,11 +49,11 @@ public sealed class AllocationTests
             Expect(MessageRules.CheckRequest(arrived, ConnectForm.Plain, out var head) == Http2Fault.None);
             RequestTranslation.FromHttp2(arrived);
             Expect(OrigProto.TryTake(arrived, ref head));
-            Expect(HeadWriter.TryWriteRequest(arrived, RequestTranslation.ToHttp1(arrived, head, FrameFlags.None), text, out _));
+            Expect(HeadWriter.TryWriteRequest(arrived, RequestTranslation.ToHttp1(arrived, head, end: false), text, out _));
 
             chunks.CopyTo(buffer, 0);
             decoder.Reset();
-            Expect(decoder.Decode(buffer.AsSpan(0, chunks.Length), trailers, out _, out var data) == ChunkStatus.Complete && buffer.AsSpan(data).SequenceEqual("hello world"u8));
+            Expect(decoder.Decode(buffer.AsSpan(0, chunks.Length), trailers, out _, out var data) == BodyStatus.Complete && buffer.AsSpan(data).SequenceEqual("hello world"u8));
             Expect(ChunkWriter.TryWriteEnd(trailers, text, out _));
 
             block.Clear();
@@ -61,7 +61,7 @@ public sealed class AllocationTests
             Expect(responses.Parse(responseText, request.Method, block, out _) == HeadStatus.Complete);
             ResponseTranslation.FromHttp1(block, responses.Head);
             Expect(MessageRules.CheckResponse(block, out head) == Http2Fault.None);
-            Expect(HeadWriter.TryWriteResponse(block, ResponseTranslation.ToHttp1(block, head, request, FrameFlags.None), text, out _));
+            Expect(HeadWriter.TryWriteResponse(block, ResponseTranslation.ToHttp1(block, head, request, keepAlive: true, end: false), text, out _));
         };
 
         for (var i = 0; i < 2_000; i++) once();

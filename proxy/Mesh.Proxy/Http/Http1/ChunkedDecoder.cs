@@ -1,15 +1,5 @@
 namespace Mesh.Proxy.Http.Http1;
 
-internal enum ChunkStatus : byte
-{
-    /// <summary>The bytes that were not consumed must come first in the next call, with more behind them.</summary>
-    NeedMore = 0,
-
-    /// <summary>The body and its trailers are complete.</summary>
-    Complete = 1,
-    Refused = 2,
-}
-
 /// <summary>
 /// Takes the chunks off a body (RFC 9112 section 7.1). Sizes are hexadecimal digits and nothing else: extensions are refused, because no application
 /// sends them, nobody can pass them on through HTTP/2, and parsers that skip them have not agreed on where they end.
@@ -51,7 +41,7 @@ internal sealed class ChunkedDecoder
     /// <paramref name="data"/>. Bytes before <paramref name="consumed"/> are done with once the data has been used. Trailers go to <paramref name="trailers"/>.
     /// Data that came before a fault is not given.
     /// </summary>
-    public ChunkStatus Decode(Span<byte> buffer, HeaderBlock trailers, out int consumed, out Range data)
+    public BodyStatus Decode(Span<byte> buffer, HeaderBlock trailers, out int consumed, out Range data)
     {
         consumed = 0;
         data = default;
@@ -120,10 +110,10 @@ internal sealed class ChunkedDecoder
                     at += taken;
                     consumed = at;
                     data = start..end;
-                    if (status == HeadStatus.NeedMore) return ChunkStatus.NeedMore;
+                    if (status == HeadStatus.NeedMore) return BodyStatus.NeedMore;
                     if (status == HeadStatus.Refused) return Refuse(_trailers.Fault);
                     _state = State.Complete;
-                    return TrailerFields.Check(trailers) ? ChunkStatus.Complete : Refuse(Http1Fault.TrailerNotAllowed);
+                    return TrailerFields.Check(trailers) ? BodyStatus.Complete : Refuse(Http1Fault.TrailerNotAllowed);
                 default:
                     throw new InvalidOperationException("The body is complete; the decoder must be reset before the next.");
             }
@@ -131,7 +121,7 @@ internal sealed class ChunkedDecoder
 
         consumed = at;
         data = start..end;
-        return ChunkStatus.NeedMore;
+        return BodyStatus.NeedMore;
     }
 
     private static int HexDigit(byte character) => character switch
@@ -142,9 +132,9 @@ internal sealed class ChunkedDecoder
         _ => -1,
     };
 
-    private ChunkStatus Refuse(Http1Fault fault)
+    private BodyStatus Refuse(Http1Fault fault)
     {
         Fault = fault;
-        return ChunkStatus.Refused;
+        return BodyStatus.Refused;
     }
 }

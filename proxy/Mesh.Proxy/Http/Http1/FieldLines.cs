@@ -1,13 +1,5 @@
 namespace Mesh.Proxy.Http.Http1;
 
-internal enum HeadStatus : byte
-{
-    /// <summary>Call again when more bytes are there, with the bytes that were not consumed in front.</summary>
-    NeedMore = 0,
-    Complete = 1,
-    Refused = 2,
-}
-
 /// <summary>Field lines up to the empty line that ends a head or the trailers (RFC 9112 section 5).</summary>
 internal struct FieldLines(int maxBytes, Http1Fault tooLong)
 {

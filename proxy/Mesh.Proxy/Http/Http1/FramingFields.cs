@@ -46,9 +46,9 @@ internal ref struct FramingFields
     }
 
     /// <summary>What is wrong with the Transfer-Encoding that is there.</summary>
-    public readonly Http1Fault TransferEncodingFault(Http1Version version)
+    public readonly Http1Fault TransferEncodingFault(HttpVersion version)
     {
-        if (version == Http1Version.Http10) return Http1Fault.TransferEncodingInHttp10;
+        if (version == HttpVersion.Http10) return Http1Fault.TransferEncodingInHttp10;
         if (ContentLength is not null) return Http1Fault.ContentLengthWithTransferEncoding;
         return _transferEncodings == 1 && _isChunked ? Http1Fault.None : Http1Fault.UnsupportedTransferEncoding;
     }

@@ -1,7 +1,7 @@
 namespace Mesh.Proxy.Http.Http1;
 
 /// <summary>How a head is to be written; the fields are in the block.</summary>
-internal readonly record struct HeadForm(Http1Version Version, BodyFraming Framing)
+internal readonly record struct HeadForm(HttpVersion Version, BodyFraming Framing)
 {
     /// <summary>Write a request target with scheme and authority.</summary>
     public bool AbsoluteTarget { get; init; }
@@ -17,8 +17,8 @@ internal readonly record struct HeadForm(Http1Version Version, BodyFraming Frami
 /// </summary>
 internal static class HeadWriter
 {
-    /// <summary>Bytes that are enough for the head of this block.</summary>
-    public static int MaxSize(HeaderBlock block) => block.ListSize + 192;
+    /// <summary>Bytes that are enough for the head of this block. The authority may be written twice.</summary>
+    public static int MaxSize(HeaderBlock block) => block.ListSize + block.ValueOf(FieldName.Authority).Length + 192;
 
     /// <summary>Writes a request head; false when <paramref name="destination"/> is too small, what is in it then is of no use.</summary>
     public static bool TryWriteRequest(HeaderBlock block, in HeadForm form, Span<byte> destination, out int written)
@@ -29,9 +29,9 @@ internal static class HeadWriter
         writer.Write(method);
         writer.Write((byte)' ');
         WriteTarget(ref writer, block, method, authority, form.AbsoluteTarget);
-        writer.Write(form.Version == Http1Version.Http11 ? " HTTP/1.1\r\n"u8 : " HTTP/1.0\r\n"u8);
+        writer.Write(form.Version == HttpVersion.Http11 ? " HTTP/1.1\r\n"u8 : " HTTP/1.0\r\n"u8);
         // A request of HTTP/1.1 has a Host field even when it has no authority: an empty one (RFC 9112 section 3.2).
-        if (block.Contains(FieldName.Authority) || form.Version == Http1Version.Http11)
+        if (block.Contains(FieldName.Authority) || form.Version == HttpVersion.Http11)
         {
             writer.Write("host: "u8);
             writer.Write(authority);
@@ -46,7 +46,7 @@ internal static class HeadWriter
     {
         var writer = new ByteWriter(destination);
         var status = block.ValueOf(FieldName.Status);
-        writer.Write(form.Version == Http1Version.Http11 ? "HTTP/1.1 "u8 : "HTTP/1.0 "u8);
+        writer.Write(form.Version == HttpVersion.Http11 ? "HTTP/1.1 "u8 : "HTTP/1.0 "u8);
         writer.Write(status);
         writer.Write((byte)' ');
         writer.Write(ReasonPhrase.Of(status));

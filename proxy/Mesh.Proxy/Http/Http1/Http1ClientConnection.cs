@@ -5,190 +5,256 @@ using Mesh.Proxy.Native;
 
 namespace Mesh.Proxy.Http.Http1;
 
-/// <summary>Whoever keeps connections to a server.</summary>
-internal interface IHttp1Owner
+/// <summary>Whoever keeps connections to servers for later requests. Called on the loop.</summary>
+internal interface IHttp1ClientOwner
 {
-    /// <summary>The connection can take a request.</summary>
+    /// <summary>The connection can take a request: an exchange has ended, and the connection is as good as new. Comes after the exchange was told.</summary>
     void OnIdle(Http1ClientConnection connection);
+
+    /// <summary>The connection takes no request any more. Comes once, before an exchange on it is told, so that another try does not find it.</summary>
+    void OnClosed(Http1ClientConnection connection);
 }
 
 /// <summary>
-/// An HTTP/1 connection to a server: one request at a time, as long as both sides keep it alive. What a server sends unasked, or beyond what it
-/// promised, ends the connection: nothing is ever taken for the answer to another request.
+/// A connection to a server: writes one request at a time and reads its response (RFC 9112). It is used again only if both were complete and nothing
+/// else has come; in doubt it is closed.
 /// </summary>
-internal sealed class Http1ClientConnection(Transport transport, IHttp1Owner owner, Http1Options options) : Http1Connection(transport)
+internal sealed class Http1ClientConnection(Transport transport, IHttp1ClientOwner owner) : Http1Connection(transport)
 {
+    /// <summary>Interim responses to one request. Each is passed on, whatever room there is for it.</summary>
+    public const int MaxInterim = 64;
+
     private readonly ResponseHeadParser _parser = new();
-    private RequestMethod _method;
-    private bool _headBegun;
-    private bool _keepsAlive;
-    private int _exchanges;
-    private bool _stopping;
+    private MessageHead _request;
+    private ResponseHead _response;
+    private Reading _reading;
+    private int _interim;
+    private bool _answered;
+    private bool _draining;
+    private bool _closed;
 
-    /// <summary>Whether <see cref="Open"/> may be called.</summary>
-    public bool IsIdle => !IsActive && Ended is null && !_stopping && !Transport.Socket.HungUp;
-
-    /// <summary>By the loop's clock, when it became idle.</summary>
-    public long IdleSince { get; private set; } = transport.Loop.Now;
-
-    protected override bool WantsInput => !IsActive || (_awaitsHead ? HasBegunSending : WantsBody);
-
-    private bool HasBegunSending { get; set; }
-
-    private bool _awaitsHead;
-
-    /// <summary>Serves until the connection has ended. The transport is left for the caller to close.</summary>
-    public async ValueTask<Http1End> RunAsync()
+    private enum Reading : byte
     {
-        try
-        {
-            return await ServeAsync();
-        }
-        finally
-        {
-            Fail(StreamFaultKind.ConnectionLost);
-        }
+        /// <summary>Between exchanges nothing may come but the end.</summary>
+        Idle,
+        Head,
+        Body,
+
+        /// <summary>The response has been read; in a tunnel, the other direction goes on.</summary>
+        Nothing,
     }
 
-    /// <summary>Takes a request, whose head is sent next. Only when <see cref="IsIdle"/>.</summary>
-    public HttpStream Open(IStreamHandler handler)
+    public override HttpVersion Version => _response.Version;
+
+    /// <summary>Whether <see cref="TryOpen"/> will give a stream.</summary>
+    public bool IsIdle => !_closed && _reading == Reading.Idle;
+
+    protected override bool MindsDeath => false;
+
+    protected override bool MayTake => !HasEnded && _reading switch
     {
-        if (!IsIdle) throw new InvalidOperationException("The connection has a request, or has ended.");
-        BeginExchange();
+        Reading.Body => HasRoomForData,
+        Reading.Nothing => false,
+        _ => true,
+    };
+
+    /// <summary>A stream for one request, or null when the connection cannot take one.</summary>
+    public HttpStream? TryOpen(IStreamHandler handler)
+    {
+        if (!IsIdle) return null;
+        (_reading, _interim, _answered, _request) = (Reading.Head, 0, false, default);
+        OpenStream();
         Handler = handler;
-        HasBegunSending = false;
-        _awaitsHead = true;
-        _headBegun = false;
         return this;
     }
 
-    /// <summary>Ends the connection after the exchange that is under way, or now when there is none.</summary>
-    public void Stop()
+    /// <summary>No request is taken after the running one; an idle connection closes at once.</summary>
+    public void BeginDrain()
     {
-        _stopping = true;
-        if (!IsActive) End(new Http1End(Http1EndKind.Closed));
+        _draining = true;
+        if (IsIdle) End(new Http1End(Http1EndKind.Drained), abort: false);
     }
 
     public override void SendHead(HeaderBlock fields, in MessageHead head, bool end)
     {
-        if (!IsActive || HasBegunSending) return;
-        _method = head.Method;
-        HasBegunSending = true;
-        var form = RequestTranslation.ToHttp1(fields, head, end ? FrameFlags.EndStream : FrameFlags.None);
-        if (HeadWriter.TryWriteRequest(fields, form, Output.Reserve(HeadWriter.MaxSize(fields)), out var written)) Output.Commit(written);
-        BeginSending(form.Framing);
-        if (end) WriteEnd(null);
+        if (!IsBusy) return;
+        if (Outgoing.HasStarted) throw new InvalidOperationException("The head of a request was sent twice.");
+        _request = head;
+        var form = RequestTranslation.ToHttp1(fields, head, end);
+        if (!Output.HasFailed)
+        {
+            if (!HeadWriter.TryWriteRequest(fields, form, Output.Reserve(HeadWriter.MaxSize(fields)), out var written))
+                throw new InvalidOperationException("A head is longer than its size.");
+            Output.Commit(written);
+        }
+
+        Outgoing.Start(form.Framing);
+        if (end) SendData(default, end: true);
     }
 
     public override void Reset(Http2ErrorCode code)
     {
-        if (!IsActive) return;
-        IsActive = false;
-        // A request that was never begun leaves the connection as it was.
-        if (HasBegunSending) End(new Http1End(Http1EndKind.Aborted));
-        else BecomeIdle();
-    }
-
-    protected override bool TakeHead(ReadOnlySpan<byte> input, out int taken)
-    {
-        taken = 0;
-        if (!IsActive)
+        if (IsBusy && !Outgoing.HasStarted && !_draining && !_closed)
         {
-            // Nobody asked.
-            End(new Http1End(Http1EndKind.Malformed));
-            return false;
-        }
-
-        if (!_headBegun)
-        {
-            _headBegun = true;
-            Fields.Clear();
-            _parser.Reset();
-        }
-
-        switch (_parser.Parse(input, _method, Fields, out taken))
-        {
-            case HeadStatus.NeedMore:
-                return taken > 0;
-            case HeadStatus.Refused:
-                OnBadBody(_parser.Fault);
-                return true;
-            default:
-                TakeResponse(_parser.Head);
-                return true;
-        }
-    }
-
-    protected override void OnEndOfInput(IoStatus status)
-    {
-        if (status == IoStatus.End && TryEndWithInput())
-        {
-            // A tunnel may go on in the other direction; anything else is over.
-            if (!IsTunnel) End(new Http1End(Http1EndKind.Closed));
+            // The server knows nothing of it.
+            CloseStream();
+            _reading = Reading.Idle;
+            owner.OnIdle(this);
             return;
         }
 
-        var inMessage = IsActive;
-        Fail(StreamFaultKind.ConnectionLost, wasIdle: _exchanges > 0 && _awaitsHead && !_headBegun);
-        End(new Http1End(inMessage ? Http1EndKind.Lost : Http1EndKind.Closed, Status: status));
+        base.Reset(code);
     }
 
-    protected override void OnWriteFailed(IoStatus status)
+    public override void OnWriteFailed(IoStatus status)
     {
-        // The server may have answered before it closed: what it said is read first. Then the end is met there.
-        _stopping = true;
-        if (IsActive && !HasSent) HasSent = true;
+        // What the server said before it stopped listening is still to be read, and then how it left. Until then the request goes nowhere.
+        if (_reading == Reading.Nothing) Lose(Http1End.Of(status), Http1End.FaultOf(status));
+        else OnRoom();
     }
 
-    protected override void OnBadBody(Http1Fault fault)
+    protected override bool Take()
     {
-        options.Faulted?.Invoke(fault);
-        Fail(StreamFaultKind.Malformed);
-        End(new Http1End(Http1EndKind.Malformed, fault));
-    }
-
-    protected override void OnProgress()
-    {
-        if (!HasReceived) return;
-        if (IsTunnel && !HasSent) return;
-        // A server that has answered without reading the whole request does not read it any more.
-        var reusable = HasSent && _keepsAlive && !IsTunnel && !_stopping && !HasInput;
-        _exchanges++;
-        Finish();
-        if (reusable && Ended is null) BecomeIdle();
-        else End(new Http1End(Http1EndKind.Closed));
-    }
-
-    private void TakeResponse(in ResponseHead head)
-    {
-        _headBegun = false;
-        var message = ResponseTranslation.FromHttp1(Fields, head);
-        if (message.IsInterim)
+        while (MayTake && Input.Length > 0)
         {
-            Handler.OnHead(this, Fields, message, end: false);
+            if (_reading == Reading.Body)
+            {
+                var length = Input.Length;
+                if (Incoming.Kind == BodyKind.Length && length > Incoming.Left) Malformed(Http1Fault.BodyTooLong);
+                else if (TakeBody() is var fault and not Http1Fault.None) Malformed(fault);
+                else if (_reading == Reading.Nothing && IsBusy) Answered();
+                if (Input.Length == length) return true;
+            }
+            else if (_reading == Reading.Head && Outgoing.HasStarted)
+            {
+                if (!TakeHead()) return true;
+            }
+            else
+            {
+                Lose(new Http1End(Http1EndKind.Unexpected), new StreamFault(StreamFaultKind.Refused, Http2ErrorCode.RefusedStream));
+            }
+        }
+
+        return Input.Length == 0;
+    }
+
+    protected override void InputEnded(IoStatus status)
+    {
+        // A failed write takes the news of a reset away from the reader, who sees an end.
+        if (Output.Size > 0) Output.Flush();
+        if (HasEnded) return;
+        if (status == IoStatus.End && Output.HasFailed) status = IoStatus.Reset;
+
+        if (_reading == Reading.Idle)
+        {
+            End(status is IoStatus.Reset or IoStatus.Closed ? Http1End.Of(status) : new Http1End(Http1EndKind.PeerLeft), abort: status != IoStatus.End);
+        }
+        else if (status == IoStatus.End && _reading == Reading.Body && Incoming.Kind is BodyKind.UntilClose or BodyKind.Tunnel)
+        {
+            IncomingEnded();
+            Handler.OnData(this, default, end: true);
+            if (IsBusy) Answered();
+        }
+        else
+        {
+            Lose(Http1End.Of(status), FaultBefore(status));
+        }
+    }
+
+    protected override void IncomingEnded() => _reading = Reading.Nothing;
+
+    protected override void OutgoingEnded()
+    {
+        if (Outgoing.Kind == BodyKind.Tunnel && _reading == Reading.Nothing) Answered();
+    }
+
+    protected override void Stopping() => SayClosed();
+
+    protected override void End(Http1End end, bool abort)
+    {
+        base.End(end, abort);
+        SayClosed();
+    }
+
+    private void SayClosed()
+    {
+        if (_closed) return;
+        _closed = true;
+        owner.OnClosed(this);
+    }
+
+    private bool TakeHead()
+    {
+        var block = Block;
+        _answered = true;
+        var status = _parser.Parse(Input.Bytes, _request.Method, block, out var consumed);
+        Input.Consume(consumed);
+        if (status == HeadStatus.NeedMore) return false;
+        if (status == HeadStatus.Refused) Malformed(_parser.Fault);
+        else Deliver(block);
+        return true;
+    }
+
+    private void Deliver(HeaderBlock block)
+    {
+        _response = _parser.Head;
+        _parser.Reset();
+        if (_response.Status == 101 && !_request.IsUpgrade)
+        {
+            Malformed(Http1Fault.UnexpectedUpgrade);
             return;
         }
 
-        _awaitsHead = false;
-        _keepsAlive = head.KeepsAlive;
-        if (head.Framing.Kind == BodyKind.Tunnel)
+        if (_response.IsInterim && ++_interim > MaxInterim)
         {
-            BeginTunnel();
-            Handler.OnHead(this, Fields, message, end: false);
+            Malformed(Http1Fault.TooManyInterim);
             return;
         }
 
-        var ends = head.Framing.Kind == BodyKind.None || head.Framing == BodyFraming.OfLength(0);
-        HasReceived = ends;
-        Handler.OnHead(this, Fields, message, ends);
-        if (!IsActive) return;
-        if (ends) OnProgress();
-        else BeginBody(head.Framing);
+        var framing = _response.Framing;
+        var end = !_response.IsInterim && (framing.Kind == BodyKind.None || framing == BodyFraming.OfLength(0));
+        if (end && framing.Kind == BodyKind.Length && Input.Length > 0)
+        {
+            Malformed(Http1Fault.BodyTooLong);
+            return;
+        }
+
+        if (!_response.IsInterim)
+        {
+            _reading = end ? Reading.Nothing : Reading.Body;
+            Incoming.Start(framing);
+            if (framing.Kind == BodyKind.Tunnel && Outgoing.Kind != BodyKind.Tunnel) Outgoing.Start(BodyFraming.Tunnel);
+        }
+
+        Handler.OnHead(this, block, ResponseTranslation.FromHttp1(block, _response), end);
+        ReleaseBlock();
+        if (end && IsBusy) Answered();
     }
 
-    private void BecomeIdle()
+    /// <summary>The response has been delivered to its end. That ends the exchange, but for a tunnel, whose directions end by themselves.</summary>
+    private void Answered()
     {
-        IdleSince = Transport.Loop.Now;
-        owner.OnIdle(this);
+        if (_response.Framing.Kind == BodyKind.Tunnel && !Outgoing.HasEnded) return;
+        // Who asks for a tunnel and gets none has nothing more to say, but may have said too much.
+        var askedForTunnel = _request.IsUpgrade || _request.Method == RequestMethod.Connect;
+        var early = _response.Framing.Kind != BodyKind.Tunnel && (Output.Size > 0 || !(Outgoing.HasEnded || askedForTunnel));
+        var reusable = !early && !askedForTunnel && !_draining && _response.KeepsAlive && Input.Length == 0 && !Output.HasFailed;
+        var handler = CloseStream();
+        _reading = Reading.Idle;
+        if (!reusable) End(new Http1End(early ? Http1EndKind.AnsweredEarly : Http1EndKind.Closed), abort: early);
+        handler.OnClosed(this, StreamFault.None);
+        if (IsIdle) owner.OnIdle(this);
+    }
+
+    private void Malformed(Http1Fault fault) =>
+        Lose(new Http1End(Http1EndKind.Malformed, fault), new StreamFault(StreamFaultKind.Malformed, Http2ErrorCode.ProtocolError));
+
+    /// <summary>What the end of the connection is to a request whose response is not complete.</summary>
+    private StreamFault FaultBefore(IoStatus status)
+    {
+        if (status == IoStatus.Closed) return Http1End.FaultOf(status);
+        if (!Outgoing.HasStarted) return new StreamFault(StreamFaultKind.Refused, Http2ErrorCode.RefusedStream);
+        if (!_answered && Exchanges > 1) return new StreamFault(StreamFaultKind.ConnectionLost, Http2ErrorCode.ConnectError) { WasIdle = true };
+        return Http1End.FaultOf(status);
     }
 }

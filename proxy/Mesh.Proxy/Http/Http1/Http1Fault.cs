@@ -21,6 +21,11 @@ internal enum Http1Fault : byte
     // Status line (section 4).
     MalformedStatusLine = 20,
 
+    // A response that does not fit the request (RFC 9110 sections 7.8 and 15.2).
+    UnexpectedUpgrade = 25,
+    TooManyInterim = 26,
+    BodyTooLong = 27,
+
     // Fields (section 5).
     FieldLineTooLong = 30,
     HeadTooLong = 31,
@@ -78,6 +83,9 @@ internal static class Http1Faults
         Http1Fault.TargetFormNotForMethod => "The form of the request target is not one for this method.",
         Http1Fault.UnsupportedVersion => "The version is neither HTTP/1.1 nor HTTP/1.0.",
         Http1Fault.MalformedStatusLine => "The status line is not a version and a status of three digits.",
+        Http1Fault.UnexpectedUpgrade => "The server changes the protocol and was not asked to.",
+        Http1Fault.TooManyInterim => "There are more than 64 interim responses.",
+        Http1Fault.BodyTooLong => "The body is longer than Content-Length says.",
         Http1Fault.FieldLineTooLong => "A field line is longer than 16 KB.",
         Http1Fault.HeadTooLong => "The head is longer than 32 KB.",
         Http1Fault.TooManyFields => "The head has more than 100 fields.",

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Http.Streams;
@@ -8,220 +7,316 @@ using Mesh.Proxy.Native;
 namespace Mesh.Proxy.Http.Http1;
 
 /// <summary>
-/// An HTTP/1 connection of a client (RFC 9112): its requests, one after the other. Those that come before the answer to the one before are kept and
-/// served in order. What could be understood in two ways is answered with 400 and ends the connection.
+/// The connection of a client: reads requests one after the other and writes their responses (RFC 9112). While one is answered the next is not
+/// looked at; that the client is gone is noticed all the same.
 /// </summary>
 internal sealed class Http1ServerConnection : Http1Connection
 {
+    /// <summary>Bytes of a request nobody wants any more that are taken so that the client comes to read its answer.</summary>
+    public const int MaxWaste = 1024 * 1024;
+
     private readonly IRequestHandler _requests;
     private readonly Http1Options _options;
     private readonly RequestHeadParser _parser = new();
-    private readonly LoopTimer _headDeadline;
-    private RequestHead _head;
+    private readonly LoopTimer _timer;
+    private RequestHead _request;
+    private Reading _reading;
+    private Http1End _closing;
+    private int _wasted;
     private bool _headBegun;
-    private bool _awaitsTunnel;
-    private bool _answered;
-    private bool _closes;
+    private bool _keepAlive;
+    private bool _continued;
     private bool _draining;
 
     public Http1ServerConnection(Transport transport, IRequestHandler requests, Http1Options options)
         : base(transport)
     {
         (_requests, _options) = (requests, options);
-        _headDeadline = transport.Loop.Timer(static state => ((Http1ServerConnection)state!).HeadTimedOut(), this);
+        _timer = transport.Loop.Timer(static state => ((Http1ServerConnection)state!).OutOfTime(), this);
+        Arm(_options.IdleTimeout);
     }
 
-    protected override bool WantsInput => IsActive ? WantsBody : !_closes;
-
-    /// <summary>Serves until the connection has ended. The transport is left for the caller to close.</summary>
-    public async ValueTask<Http1End> RunAsync()
+    private enum Reading : byte
     {
-        try
-        {
-            return await ServeAsync();
-        }
-        finally
-        {
-            _headDeadline.Stop();
-            Fail(StreamFaultKind.Stopped);
-        }
+        Head,
+
+        /// <summary>A body or a tunnel. Without an exchange: the rest of a request that has been answered.</summary>
+        Body,
+
+        /// <summary>Nothing until the response says what follows.</summary>
+        Nothing,
+
+        /// <summary>Whatever comes, to drop it: the last response has been given.</summary>
+        Waste,
     }
 
-    /// <summary>Ends the connection after the answer that is under way, or now when there is none.</summary>
+    public override HttpVersion Version => _request.Version;
+
+    protected override bool MindsDeath => true;
+
+    protected override bool MayTake => !HasEnded && _reading switch
+    {
+        // Responses to pipelined requests must not pile up for a client that does not read them.
+        Reading.Head => !Output.IsCongested,
+        Reading.Body => HasRoomForData,
+        Reading.Waste => true,
+        _ => false,
+    };
+
+    /// <summary>The running exchange is the last, and says so if its head has not been sent; an idle connection closes at once.</summary>
     public void BeginDrain()
     {
         _draining = true;
-        if (!IsActive && !_headBegun) End(new Http1End(Http1EndKind.Closed));
+        if (_reading == Reading.Head && IsIdle) End(new Http1End(Http1EndKind.Drained), abort: false);
     }
 
     public override void SendHead(HeaderBlock fields, in MessageHead head, bool end)
     {
-        if (!IsActive || HasSent) return;
+        if (!IsBusy) return;
+        if (Outgoing.HasStarted) throw new InvalidOperationException("The head of a response was sent twice.");
+        if (head.Status == 101 && !_request.AsksForUpgrade) throw new InvalidOperationException("The protocol is changed and nobody asked for it.");
+        // Clients of HTTP/1.0 do not know interim responses (RFC 9110 section 15.2).
+        if (head.IsInterim && _request.Version == HttpVersion.Http10) return;
+        _keepAlive = MayKeepAlive(end);
+        var form = ResponseTranslation.ToHttp1(fields, head, _request, _keepAlive, end);
+        Write(fields, form);
         if (head.IsInterim)
         {
-            // HTTP/1.0 knows none (RFC 9110 section 15.2).
-            if (_head.Version == Http1Version.Http11) WriteHead(fields, ResponseTranslation.ToHttp1(fields, head, _head, FrameFlags.None));
+            _continued |= head.Status == 100;
             return;
         }
 
-        var form = ResponseTranslation.ToHttp1(fields, head, _head, end ? FrameFlags.EndStream : FrameFlags.None);
+        Outgoing.Start(form.Framing);
         if (form.Framing.Kind == BodyKind.Tunnel)
         {
-            WriteHead(fields, form);
-            _answered = true;
-            _awaitsTunnel = false;
-            BeginTunnel();
-            return;
+            _reading = Reading.Body;
+            Incoming.Start(BodyFraming.Tunnel);
+            Resume();
         }
 
-        // What was to follow an upgrade that was declined does not.
-        if (_awaitsTunnel) DeclineTunnel();
-        if (_draining || _closes || (!HasReceived && end)) form = form with { Connection = ConnectionOptions.Close };
-        _closes |= form.Connection == ConnectionOptions.Close || form.Framing.Kind == BodyKind.UntilClose;
-        WriteHead(fields, form);
-        _answered = true;
-        BeginSending(form.Framing);
-        if (end || form.Framing.Kind == BodyKind.None || form.Framing == BodyFraming.OfLength(0)) WriteEnd(null);
+        if (form.Framing.Kind is BodyKind.Tunnel or BodyKind.UntilClose) _keepAlive = false;
+        if (end) SendData(default, end: true);
     }
 
-    public override void Reset(Http2ErrorCode code)
+    public override void OnWriteFailed(IoStatus status)
     {
-        if (!IsActive) return;
-        IsActive = false;
-        // The answer is out and complete: the client gets to read it. Otherwise it must see that there is none, or only a part.
-        End(new Http1End(HasSent ? Http1EndKind.Closed : Http1EndKind.Aborted));
+        if (!HasEnded) Lose(Http1End.Of(status), Http1End.FaultOf(status));
     }
 
-    protected override bool TakeHead(ReadOnlySpan<byte> input, out int taken)
+    protected override bool Take()
     {
-        if (!_headBegun)
+        while (MayTake && Input.Length > 0)
         {
-            _headBegun = true;
-            Fields.Clear();
-            _parser.Reset();
-            _headDeadline.Arm((long)_options.HeadTimeout.TotalMilliseconds);
+            if (_reading == Reading.Head)
+            {
+                if (!TakeHead()) return true;
+            }
+            else if (_reading == Reading.Body)
+            {
+                var length = Input.Length;
+                if (TakeBody() is var fault and not Http1Fault.None) MalformedBody(fault);
+                else if (!IsBusy && _reading == Reading.Body) Waste(length - Input.Length);
+                // The line of a trailer that is not complete.
+                if (Input.Length == length) return true;
+            }
+            else
+            {
+                Waste(Input.Length);
+                Input.Consume(Input.Length);
+            }
         }
 
-        switch (_parser.Parse(input, Fields, out taken))
+        return Input.Length == 0;
+    }
+
+    protected override void InputEnded(IoStatus status)
+    {
+        if (_reading == Reading.Waste)
         {
-            case HeadStatus.NeedMore:
-                return taken > 0;
-            case HeadStatus.Refused:
-                Refuse(_parser.Fault);
-                return true;
-            default:
-                _headDeadline.Stop();
-                BeginRequest(_parser.Head);
-                return true;
+            End(_closing, abort: false);
         }
-    }
-
-    protected override void OnEndOfInput(IoStatus status)
-    {
-        if (status == IoStatus.End && TryEndWithInput()) return;
-        if (IsActive)
+        else if (_reading == Reading.Head)
         {
-            // The body was not complete; without a body, the client may still wait for its answer, and this is not called.
-            Fail(StreamFaultKind.ConnectionLost);
-            End(new Http1End(Http1EndKind.Lost, Status: status));
-            return;
+            if (!IsIdle || status == IoStatus.Closed) End(Http1End.Of(status), abort: true);
+            else End(status == IoStatus.Reset ? Http1End.Of(status) : new Http1End(Http1EndKind.PeerLeft), abort: status != IoStatus.End);
         }
-
-        End(new Http1End(status == IoStatus.End && !_headBegun ? Http1EndKind.Closed : Http1EndKind.Lost, Status: status));
-    }
-
-    protected override void OnWriteFailed(IoStatus status)
-    {
-        Fail(StreamFaultKind.ResetByPeer);
-        End(new Http1End(Http1EndKind.Lost, Status: status));
-    }
-
-    protected override void OnHangUp()
-    {
-        // A FIN says that no request follows; the answer may still be wanted. A reset says that nothing is.
-        if (IsActive && Transport.Socket.IsDead) OnWriteFailed(IoStatus.Reset);
-    }
-
-    protected override void OnBadBody(Http1Fault fault)
-    {
-        var answered = _answered;
-        Fail(StreamFaultKind.Malformed);
-        if (answered)
+        else if (status == IoStatus.End && IsBusy && Incoming.Kind == BodyKind.Tunnel)
         {
-            _options.Faulted?.Invoke(fault);
-            End(new Http1End(Http1EndKind.Malformed, fault));
+            IncomingEnded();
+            Handler.OnData(this, default, end: true);
+            if (IsBusy && Outgoing.HasEnded) OutgoingEnded();
+        }
+        else if (status == IoStatus.End && !IsBusy)
+        {
+            // The rest of a request that has been answered will not come.
+            End(new Http1End(Http1EndKind.Closed), abort: false);
         }
         else
         {
-            Refuse(fault);
+            Lose(Http1End.Of(status), Http1End.FaultOf(status));
         }
     }
 
-    protected override void OnProgress()
+    protected override void IncomingEnded()
     {
-        if (!HasSent) return;
-        if (!HasReceived)
+        _reading = Reading.Nothing;
+        if (!IsBusy) NextRequest();
+    }
+
+    protected override void OutgoingEnded()
+    {
+        // The other direction of a tunnel.
+        if (Outgoing.Kind == BodyKind.Tunnel && _reading == Reading.Body) return;
+        var handler = CloseStream();
+        if (!_keepAlive) Close(new Http1End(_draining ? Http1EndKind.Drained : Http1EndKind.Closed));
+        else if (_reading == Reading.Nothing) NextRequest();
+        else Arm(_options.Linger);
+        handler.OnClosed(this, StreamFault.None);
+        Resume();
+    }
+
+    protected override void Stopping() => _timer.Stop();
+
+    private bool IsIdle => Input.Length == 0 && !_parser.HasStarted;
+
+    private bool TakeHead()
+    {
+        var block = Block;
+        var status = _parser.Parse(Input.Bytes, block, out var consumed);
+        Input.Consume(consumed);
+        if (status == HeadStatus.NeedMore)
         {
-            // Who answers before it has read all may read on; the connection has no further use after it.
-            _closes = true;
+            if (IsIdle) ReleaseBlock();
+            else if (!_headBegun) Arm(_options.HeadTimeout);
+            // From the first byte on, whatever trickles in later.
+            _headBegun = !IsIdle;
+            return false;
+        }
+
+        _timer.Stop();
+        _headBegun = false;
+        if (status == HeadStatus.Refused) Refuse(Http1Faults.Status(_parser.Fault), Http1Faults.Sentence(_parser.Fault), new Http1End(Http1EndKind.Malformed, _parser.Fault));
+        else Begin(block);
+        return true;
+    }
+
+    private void Begin(HeaderBlock block)
+    {
+        _request = _parser.Head;
+        _parser.Reset();
+        var head = RequestTranslation.FromHttp1(block, _request);
+        var hasBody = _request.Framing.Kind == BodyKind.Chunked || _request.Framing.Length > 0;
+        (_reading, _continued, _wasted) = (hasBody ? Reading.Body : Reading.Nothing, false, 0);
+        Incoming.Start(_request.Framing);
+        OpenStream();
+        _requests.Accept(this);
+        Handler.OnHead(this, block, head, end: !hasBody && !_request.AsksForTunnel);
+        ReleaseBlock();
+    }
+
+    /// <summary>Whether the client may send another request after this one, as far as is known when the response begins.</summary>
+    private bool MayKeepAlive(bool end)
+    {
+        // What a client sends behind a CONNECT is meant for the tunnel, and must not be read as a request when there is none.
+        if (_draining || !_request.KeepsAlive || _request.Method == RequestMethod.Connect) return false;
+        if (_reading != Reading.Body) return true;
+        // A client that waits for 100 may send its body now or not at all, and one whose request is answered in full will hardly go on.
+        if (_request.ExpectsContinue && !_continued) return false;
+        return !end || (Incoming.Kind == BodyKind.Length && Incoming.Left <= Input.Length);
+    }
+
+    private void NextRequest()
+    {
+        _reading = Reading.Head;
+        if (_draining) Close(new Http1End(Http1EndKind.Drained));
+        else Arm(_options.IdleTimeout);
+    }
+
+    /// <summary>No request is taken any more. Says FIN behind what is in the queue and waits, within bounds, for the client to do the same.</summary>
+    private void Close(Http1End end)
+    {
+        _closing = end;
+        _reading = Reading.Waste;
+        Output.EndWhenWritten();
+        Arm(_options.Linger);
+        Resume();
+    }
+
+    private void Waste(int bytes)
+    {
+        _wasted += bytes;
+        if (_wasted <= MaxWaste) return;
+        if (_reading == Reading.Body) Close(new Http1End(Http1EndKind.Closed));
+        End(_closing, abort: false);
+    }
+
+    private void MalformedBody(Http1Fault fault)
+    {
+        var end = new Http1End(Http1EndKind.Malformed, fault);
+        Input.Release();
+        if (!IsBusy)
+        {
+            Close(end);
             return;
         }
 
-        Finish();
-        _headBegun = false;
-        if (_closes || _draining || IsTunnel) End(new Http1End(Http1EndKind.Closed));
-        else Wake();
+        var answered = Outgoing.HasStarted;
+        CloseStream().OnClosed(this, new StreamFault(StreamFaultKind.Malformed, Http2ErrorCode.ProtocolError));
+        if (answered) End(end, abort: true);
+        else Refuse(Http1Faults.Status(fault), Http1Faults.Sentence(fault), end);
     }
 
-    private void BeginRequest(in RequestHead head)
+    private void Refuse(int status, string sentence, Http1End end)
     {
-        _head = head;
-        _closes = !head.KeepsAlive;
-        _answered = false;
-        BeginExchange();
-        var message = RequestTranslation.FromHttp1(Fields, head);
-        _awaitsTunnel = head.AsksForUpgrade || head.Method == RequestMethod.Connect;
-        var hasBody = head.Framing.Kind != BodyKind.None && head.Framing != BodyFraming.OfLength(0);
-        HasReceived = !hasBody && !_awaitsTunnel;
-        _requests.Accept(this);
-        Handler.OnHead(this, Fields, message, end: HasReceived);
-        if (IsActive && hasBody) BeginBody(head.Framing);
+        var text = Encoding.ASCII.GetBytes(sentence + "\n");
+        Span<byte> digits = stackalloc byte[3];
+        status.TryFormat(digits, out _);
+        var fields = Block;
+        fields.Clear();
+        fields.Add(FieldName.Status, digits);
+        fields.Add(FieldName.ContentType, "text/plain"u8);
+        fields.Add(FieldName.L5dProxyError, text.AsSpan(0, sentence.Length));
+        Write(fields, new HeadForm(HttpVersion.Http11, BodyFraming.OfLength(text.Length)) { Connection = ConnectionOptions.Close });
+        Output.Append(text);
+        ReleaseBlock();
+        Input.Release();
+        Close(end);
     }
 
-    private void DeclineTunnel()
+    private void Write(HeaderBlock fields, in HeadForm form)
     {
-        _awaitsTunnel = false;
-        if (ReceivesBody) return;
-        HasReceived = true;
-        Handler.OnData(this, default, end: true);
+        if (Output.HasFailed) return;
+        if (!HeadWriter.TryWriteResponse(fields, form, Output.Reserve(HeadWriter.MaxSize(fields)), out var written))
+            throw new InvalidOperationException("A head is longer than its size.");
+        Output.Commit(written);
     }
 
-    private void WriteHead(HeaderBlock fields, in HeadForm form)
+    private void Arm(TimeSpan limit)
     {
-        if (HeadWriter.TryWriteResponse(fields, form, Output.Reserve(HeadWriter.MaxSize(fields)), out var written)) Output.Commit(written);
+        _timer.Stop();
+        if (limit != Timeout.InfiniteTimeSpan) _timer.Arm((long)limit.TotalMilliseconds);
     }
 
-    private void HeadTimedOut()
+    private void OutOfTime()
     {
-        if (IsActive || !_headBegun) return;
-        WriteRefusal(408, "The head of the request was not complete in time.");
-        End(new Http1End(Http1EndKind.HeadTimeout));
-    }
-
-    private void Refuse(Http1Fault fault)
-    {
-        _options.Faulted?.Invoke(fault);
-        WriteRefusal(Http1Faults.Status(fault), Http1Faults.Sentence(fault));
-        End(new Http1End(Http1EndKind.Malformed, fault));
-    }
-
-    private void WriteRefusal(int status, string sentence)
-    {
-        Fields.Clear();
-        Fields.Add(FieldName.Status, Encoding.ASCII.GetBytes(status.ToString(CultureInfo.InvariantCulture)));
-        Fields.Add(FieldName.ContentType, "text/plain"u8);
-        Fields.Add(FieldName.L5dProxyError, Encoding.ASCII.GetBytes(sentence));
-        WriteHead(Fields, new HeadForm(Http1Version.Http11, BodyFraming.OfLength(sentence.Length + 1)) { Connection = ConnectionOptions.Close });
-        Output.Append(Encoding.ASCII.GetBytes(sentence + "\n"));
+        if (HasEnded) return;
+        if (_reading == Reading.Head)
+        {
+            if (IsIdle) End(new Http1End(Http1EndKind.IdleTimeout), abort: false);
+            else Refuse(408, "The head of the request took too long.", new Http1End(Http1EndKind.HeadTimeout));
+        }
+        else if (Output.Size > 0)
+        {
+            // The time runs from when the client could have everything.
+            Arm(_options.Linger);
+        }
+        else if (_reading == Reading.Body)
+        {
+            Close(new Http1End(Http1EndKind.Closed));
+        }
+        else
+        {
+            End(_closing, abort: false);
+        }
     }
 }

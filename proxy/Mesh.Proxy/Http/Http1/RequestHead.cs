@@ -1,11 +1,5 @@
 namespace Mesh.Proxy.Http.Http1;
 
-internal enum Http1Version : byte
-{
-    Http11 = 0,
-    Http10 = 1,
-}
-
 /// <summary>The forms of RFC 9112 section 3.2.</summary>
 internal enum TargetForm : byte
 {
@@ -15,9 +9,12 @@ internal enum TargetForm : byte
     Asterisk = 3,
 }
 
-/// <summary>What a request head says beside its fields.</summary>
+/// <summary>
+/// What a request head says beside its fields. <paramref name="AsksForUpgrade"/>: only without a body, since what follows must be the new protocol's;
+/// a server may ignore the wish (RFC 9110 section 7.8), and with a body it does.
+/// </summary>
 internal readonly record struct RequestHead(
-    Http1Version Version,
+    HttpVersion Version,
     RequestMethod Method,
     TargetForm Form,
     BodyFraming Framing,
@@ -25,8 +22,11 @@ internal readonly record struct RequestHead(
     bool ExpectsContinue,
     bool AsksForUpgrade)
 {
+    /// <summary>What comes after the head is not HTTP if the server agrees, and another request if it does not.</summary>
+    public bool AsksForTunnel => AsksForUpgrade || Method == RequestMethod.Connect;
+
     /// <summary>Whether the client may send another request on this connection (RFC 9112 section 9.3).</summary>
-    public bool KeepsAlive => (Options & ConnectionOptions.Close) == 0 && (Version == Http1Version.Http11 || (Options & ConnectionOptions.KeepAlive) != 0);
+    public bool KeepsAlive => (Options & ConnectionOptions.Close) == 0 && (Version == HttpVersion.Http11 || (Options & ConnectionOptions.KeepAlive) != 0);
 }
 
 /// <summary>
@@ -34,104 +34,30 @@ internal readonly record struct RequestHead(
 /// the request line goes there as pseudo-fields: <c>:method</c>, <c>:path</c> (not for CONNECT), for the absolute form <c>:scheme</c>, and
 /// <c>:authority</c> where the target has one. What could be understood in two ways is refused.
 /// </summary>
-internal sealed class RequestHeadParser
+internal sealed class RequestHeadParser : HeadParser
 {
-    private LineReader _firstLine;
-    private FieldLines _fields;
-    private Stage _stage;
-    private bool _skippedEmptyLine;
-    private Http1Version _version;
+    private HttpVersion _version;
     private RequestMethod _method;
     private TargetForm _form;
-
-    public RequestHeadParser() => Reset();
-
-    private enum Stage : byte
-    {
-        RequestLine,
-        Fields,
-        Done,
-    }
-
-    /// <summary>Why the last call refused.</summary>
-    public Http1Fault Fault { get; private set; }
 
     /// <summary>Valid after <see cref="HeadStatus.Complete"/>.</summary>
     public RequestHead Head { get; private set; }
 
-    /// <summary>Whether some byte of a request has been consumed: an idle connection that ends is not an error, this one is.</summary>
-    public bool HasStarted => _stage != Stage.RequestLine;
+    protected override bool MaySkipEmptyLine => true;
 
-    /// <summary>Gets ready for the next request.</summary>
-    public void Reset()
-    {
-        _firstLine = default;
-        _fields = new FieldLines(HttpLimits.MaxHead, Http1Fault.HeadTooLong);
-        _stage = Stage.RequestLine;
-        _skippedEmptyLine = false;
-        Fault = Http1Fault.None;
-    }
+    protected override Http1Fault FirstLineTooLong => Http1Fault.RequestLineTooLong;
 
-    /// <summary>
-    /// Takes whole lines from <paramref name="input"/>; <paramref name="consumed"/> bytes of it are done with, whatever the answer. The rest must come
-    /// first in the next call. <paramref name="block"/> must be empty at the first call for a request.
-    /// </summary>
-    public HeadStatus Parse(ReadOnlySpan<byte> input, HeaderBlock block, out int consumed)
-    {
-        consumed = 0;
-        if (_stage == Stage.RequestLine)
-        {
-            var status = ReadRequestLine(input, block, out consumed);
-            if (status != HeadStatus.Complete) return status;
-        }
+    /// <inheritdoc cref="HeadParser.Read"/>
+    public HeadStatus Parse(ReadOnlySpan<byte> input, HeaderBlock block, out int consumed) => Read(input, block, out consumed);
 
-        if (_stage == Stage.Fields)
-        {
-            var status = _fields.Read(input[consumed..], block, out var more);
-            consumed += more;
-            if (status == HeadStatus.NeedMore) return status;
-            if (status == HeadStatus.Refused) return Refuse(_fields.Fault);
-            _stage = Stage.Done;
-            var fault = Conclude(block);
-            return fault == Http1Fault.None ? HeadStatus.Complete : Refuse(fault);
-        }
-
-        throw new InvalidOperationException("The request is complete; the parser must be reset before the next.");
-    }
-
-    private HeadStatus ReadRequestLine(ReadOnlySpan<byte> input, HeaderBlock block, out int consumed)
-    {
-        consumed = 0;
-        while (true)
-        {
-            var status = _firstLine.Next(input[consumed..], HttpLimits.MaxRequestLine, out var line);
-            if (status == LineStatus.NeedMore) return HeadStatus.NeedMore;
-            if (status == LineStatus.TooLong) return Refuse(Http1Fault.RequestLineTooLong);
-            if (status == LineStatus.Refused) return Refuse(_firstLine.Fault);
-            consumed += line.Length + 2;
-            if (line.IsEmpty && !_skippedEmptyLine)
-            {
-                // Old clients end a body with a line end that belongs to nothing (section 2.2).
-                _skippedEmptyLine = true;
-                continue;
-            }
-
-            _fields.Count(line.Length + 2);
-            var fault = ParseRequestLine(line, block);
-            if (fault != Http1Fault.None) return Refuse(fault);
-            _stage = Stage.Fields;
-            return HeadStatus.Complete;
-        }
-    }
-
-    private Http1Fault ParseRequestLine(ReadOnlySpan<byte> line, HeaderBlock block)
+    protected override Http1Fault ReadFirstLine(ReadOnlySpan<byte> line, HeaderBlock block)
     {
         var space = line.IndexOf((byte)' ');
         var lastSpace = line.LastIndexOf((byte)' ');
         if (space <= 0 || lastSpace <= space + 1) return Http1Fault.MalformedRequestLine;
         var version = line[(lastSpace + 1)..];
-        if (version.SequenceEqual("HTTP/1.1"u8)) _version = Http1Version.Http11;
-        else if (version.SequenceEqual("HTTP/1.0"u8)) _version = Http1Version.Http10;
+        if (version.SequenceEqual("HTTP/1.1"u8)) _version = HttpVersion.Http11;
+        else if (version.SequenceEqual("HTTP/1.0"u8)) _version = HttpVersion.Http10;
         else return version.StartsWith("HTTP/"u8) ? Http1Fault.UnsupportedVersion : Http1Fault.MalformedRequestLine;
 
         var method = line[..space];
@@ -206,7 +132,7 @@ internal sealed class RequestHeadParser
         return Http1Fault.None;
     }
 
-    private Http1Fault Conclude(HeaderBlock block)
+    protected override Http1Fault Conclude(HeaderBlock block)
     {
         var reader = new FramingFields();
         var fault = reader.Read(block);
@@ -227,17 +153,19 @@ internal sealed class RequestHeadParser
         }
 
         // What follows the head of a CONNECT is the tunnel's; a body would be ambiguous (RFC 9110 section 9.3.6 gives it no meaning).
-        if (_method == RequestMethod.Connect && framing.Kind != BodyKind.None && framing != BodyFraming.OfLength(0)) return Http1Fault.BodyInConnect;
+        if (_method == RequestMethod.Connect && HasBody(framing)) return Http1Fault.BodyInConnect;
         Head = new RequestHead(
             _version,
             _method,
             _form,
             framing,
             reader.Options,
-            ExpectsContinue: _version == Http1Version.Http11 && block.Contains(FieldName.Expect) && FieldSyntax.EqualsIgnoreCase(block.ValueOf(FieldName.Expect), "100-continue"u8),
-            AsksForUpgrade: _version == Http1Version.Http11 && (reader.Options & ConnectionOptions.Upgrade) != 0 && IsUpgrade(block));
+            ExpectsContinue: _version == HttpVersion.Http11 && block.Contains(FieldName.Expect) && FieldSyntax.EqualsIgnoreCase(block.ValueOf(FieldName.Expect), "100-continue"u8),
+            AsksForUpgrade: _version == HttpVersion.Http11 && (reader.Options & ConnectionOptions.Upgrade) != 0 && !HasBody(framing) && IsUpgrade(block));
         return Http1Fault.None;
     }
+
+    private static bool HasBody(BodyFraming framing) => framing.Kind == BodyKind.Chunked || framing.Length > 0;
 
     /// <summary>Upgrading to HTTP/2 in the clear was given up (RFC 9113 section 3.1); such a request goes on as what it is.</summary>
     private static bool IsUpgrade(HeaderBlock block) => block.Contains(FieldName.Upgrade) && !FieldSyntax.EqualsIgnoreCase(block.ValueOf(FieldName.Upgrade), "h2c"u8);
@@ -245,7 +173,7 @@ internal sealed class RequestHeadParser
     private Http1Fault CheckHost(HeaderBlock block, int hosts)
     {
         if (hosts > 1) return Http1Fault.SeveralHosts;
-        if (hosts == 0) return _version == Http1Version.Http11 ? Http1Fault.MissingHost : Http1Fault.None;
+        if (hosts == 0) return _version == HttpVersion.Http11 ? Http1Fault.MissingHost : Http1Fault.None;
         var host = block.ValueOf(FieldName.Host);
         // An empty Host says that the target has no authority (RFC 9110 section 7.2).
         if (!host.IsEmpty && !FieldSyntax.IsAuthority(host)) return Http1Fault.BadHost;
@@ -255,11 +183,5 @@ internal sealed class RequestHeadParser
         // For CONNECT many clients send the host without its port.
         var hostOnly = _form == TargetForm.Authority && authority.Length > host.Length && authority[host.Length] == ':' && FieldSyntax.EqualsIgnoreCase(host, authority[..host.Length]);
         return hostOnly ? Http1Fault.None : Http1Fault.HostDisagreesWithTarget;
-    }
-
-    private HeadStatus Refuse(Http1Fault fault)
-    {
-        Fault = fault;
-        return HeadStatus.Refused;
     }
 }

@@ -132,6 +132,8 @@ internal sealed class OutputQueue(Transport transport, IOutputOwner owner) : IFl
 
         _waits = false;
         if (status != IoStatus.Ok) Fail(status);
+        // What the owner put in when it was told of room could not be scheduled.
+        else if (Size > 0 || (_ends && !_endSent)) Schedule();
     }
 
     private void TellRoom()

@@ -12,18 +12,27 @@ internal static class OrigProto
 
     private static ReadOnlySpan<byte> Absolute => "; absolute-form"u8;
 
-    /// <summary>Says in <paramref name="block"/> what <paramref name="head"/> was, in place of what a peer may have said there.</summary>
-    public static void Write(HeaderBlock block, in MessageHead head) => block.Set(FieldName.L5dOrigProto, (head.Version, head.AbsoluteForm) switch
+    /// <summary>Says in <paramref name="block"/> what <paramref name="head"/> was, in place of what a peer may have said there; of HTTP/2 nothing is said.</summary>
+    public static void Write(HeaderBlock block, in MessageHead head)
     {
-        (HttpVersion.Http10, false) => Http10,
-        (HttpVersion.Http10, true) => "HTTP/1.0; absolute-form"u8,
-        (_, false) => Http11,
-        _ => "HTTP/1.1; absolute-form"u8,
-    });
+        if (head.Version == HttpVersion.Http2)
+        {
+            block.Remove(FieldName.L5dOrigProto);
+            return;
+        }
+
+        block.Set(FieldName.L5dOrigProto, (head.Version, head.AbsoluteForm) switch
+        {
+            (HttpVersion.Http11, false) => Http11,
+            (HttpVersion.Http11, true) => "HTTP/1.1; absolute-form"u8,
+            (_, false) => Http10,
+            _ => "HTTP/1.0; absolute-form"u8,
+        });
+    }
 
     /// <summary>
-    /// Takes the field out of <paramref name="block"/>: it is between proxies, and never for applications. False when there was none, or none that
-    /// says a version; the message stays what it is then.
+    /// Takes the field out of <paramref name="block"/>, since it is between proxies and never for applications, and restores in <paramref name="head"/>
+    /// what it says. False when there was none, or none that says a version; <paramref name="head"/> is as it was then.
     /// </summary>
     public static bool TryTake(HeaderBlock block, ref MessageHead head)
     {

@@ -20,7 +20,7 @@ internal static class RequestTranslation
         TakeHost(block);
         return new MessageHead(head.Method, 0, head.Framing.Kind == BodyKind.Length ? head.Framing.Length : null)
         {
-            Version = head.Version == Http1Version.Http10 ? HttpVersion.Http10 : HttpVersion.Http11,
+            Version = head.Version,
             AbsoluteForm = head.Form == TargetForm.Absolute,
             IsUpgrade = head.AsksForUpgrade,
         };
@@ -30,21 +30,20 @@ internal static class RequestTranslation
     public static void FromHttp2(HeaderBlock block) => TakeHost(block);
 
     /// <summary>
-    /// Makes a request in the common form ready to be written as HTTP/1, in the version it was made in, and says how. <paramref name="end"/> has
-    /// <see cref="FrameFlags.EndStream"/> when there is no body and no trailer.
+    /// Makes a request in the common form ready to be written as HTTP/1 and says how. <paramref name="end"/>: there is no body and no trailer.
     /// </summary>
-    public static HeadForm ToHttp1(HeaderBlock block, in MessageHead head, FrameFlags end)
+    public static HeadForm ToHttp1(HeaderBlock block, in MessageHead head, bool end)
     {
         // HTTP/2 may have cut the cookie into crumbs (RFC 9113 section 8.2.3).
         block.Join(FieldName.Cookie, "; "u8);
+        if (!head.IsUpgrade) block.Remove(FieldName.Upgrade);
         BodyFraming framing;
         if (head.Method == RequestMethod.Connect) framing = BodyFraming.Tunnel;
         else if (head.ContentLength is { } length) framing = BodyFraming.OfLength(length);
-        // An upgrade is answered before anything follows it.
-        else framing = head.IsUpgrade || (end & FrameFlags.EndStream) != 0 ? BodyFraming.None : BodyFraming.Chunked;
+        else framing = end || head.IsUpgrade ? BodyFraming.None : BodyFraming.Chunked;
 
         // HTTP/1.0 has no chunks. A request of it that has a body has its length too, unless somebody in between removed it.
-        var version = framing.Kind != BodyKind.Chunked && head.Version == HttpVersion.Http10 ? Http1Version.Http10 : Http1Version.Http11;
+        var version = head.Version == HttpVersion.Http10 && framing.Kind != BodyKind.Chunked ? HttpVersion.Http10 : HttpVersion.Http11;
         return new HeadForm(version, framing) { AbsoluteTarget = head.AbsoluteForm };
     }
 

@@ -1,5 +1,4 @@
 using Mesh.Proxy.Http.Http1;
-using Mesh.Proxy.Http.Http2;
 
 namespace Mesh.Proxy.Http.Translation;
 
@@ -14,32 +13,33 @@ internal static class ResponseTranslation
         if (head.Status is 204 or < 200 || head.Framing.Kind == BodyKind.Tunnel) block.Remove(FieldName.ContentLength);
         return new MessageHead(RequestMethod.Other, head.Status, head.Framing.Kind == BodyKind.Length ? head.Framing.Length : null)
         {
-            Version = head.Version == Http1Version.Http10 ? HttpVersion.Http10 : HttpVersion.Http11,
+            Version = head.Version,
             IsUpgrade = head.Status == 101,
         };
     }
 
     /// <summary>
-    /// Says how a response in the common form is written to the client whose request was <paramref name="request"/>. <paramref name="end"/> has
-    /// <see cref="FrameFlags.EndStream"/> when there is no body and no trailer.
+    /// Says how a response in the common form is written to the client whose request was <paramref name="request"/>. <paramref name="keepAlive"/>: the
+    /// connection is to serve another request, if the body allows it. <paramref name="end"/>: there is no body and no trailer.
     /// </summary>
-    public static HeadForm ToHttp1(HeaderBlock block, in MessageHead head, in RequestHead request, FrameFlags end)
+    public static HeadForm ToHttp1(HeaderBlock block, in MessageHead head, in RequestHead request, bool keepAlive, bool end)
     {
         var framing = Framing(head, request, end);
         var connection = ConnectionOptions.None;
-        if (framing.Kind == BodyKind.UntilClose || (!request.KeepsAlive && framing.Kind != BodyKind.Tunnel && head.Status >= 200)) connection = ConnectionOptions.Close;
-        else if (request.Version == Http1Version.Http10) connection = ConnectionOptions.KeepAlive;
+        if (framing.Kind == BodyKind.UntilClose || (!keepAlive && framing.Kind != BodyKind.Tunnel && head.Status >= 200)) connection = ConnectionOptions.Close;
+        else if (request.Version == HttpVersion.Http10) connection = ConnectionOptions.KeepAlive;
         if (framing.Kind == BodyKind.Tunnel) block.Remove(FieldName.ContentLength);
+        if (!head.IsUpgrade) block.Remove(FieldName.Upgrade);
         // The server's own version, as RFC 9110 section 6.2 wants it: a client of HTTP/1.0 is answered in HTTP/1.1 that it can read.
-        return new HeadForm(Http1Version.Http11, framing) { Connection = connection };
+        return new HeadForm(HttpVersion.Http11, framing) { Connection = connection };
     }
 
-    private static BodyFraming Framing(in MessageHead head, in RequestHead request, FrameFlags end)
+    private static BodyFraming Framing(in MessageHead head, in RequestHead request, bool end)
     {
         if (head.Status == 101 || (request.Method == RequestMethod.Connect && head.Status is >= 200 and < 300)) return BodyFraming.Tunnel;
         if (request.Method == RequestMethod.Head || head.Status is 204 or 304 or < 200) return BodyFraming.None;
         if (head.ContentLength is { } length) return BodyFraming.OfLength(length);
-        if ((end & FrameFlags.EndStream) != 0) return BodyFraming.OfLength(0);
-        return request.Version == Http1Version.Http11 ? BodyFraming.Chunked : BodyFraming.UntilClose;
+        if (end) return BodyFraming.OfLength(0);
+        return request.Version == HttpVersion.Http11 ? BodyFraming.Chunked : BodyFraming.UntilClose;
     }
 }

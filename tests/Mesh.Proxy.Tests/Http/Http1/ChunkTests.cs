@@ -11,7 +11,7 @@ public sealed class ChunkTests
     {
         var buffer = Encoding.ASCII.GetBytes("4\r\nWiki\r\n00B\r\npedia in\r\n \r\n0\r\nX-Sum: 1\r\n\r\nnext");
         var trailers = new HeaderBlock();
-        Assert.Equal(ChunkStatus.Complete, new ChunkedDecoder().Decode(buffer, trailers, out var consumed, out var data));
+        Assert.Equal(BodyStatus.Complete, new ChunkedDecoder().Decode(buffer, trailers, out var consumed, out var data));
         Assert.Equal("Wikipedia in\r\n ", Encoding.ASCII.GetString(buffer.AsSpan(data)));
         Assert.Equal("x-sum: 1\n", trailers.Text());
         Assert.Equal(buffer.Length - 4, consumed);
@@ -41,7 +41,7 @@ public sealed class ChunkTests
     public void Bad_chunks_are_refused(string text, object fault)
     {
         var decoder = new ChunkedDecoder();
-        Assert.Equal(ChunkStatus.Refused, decoder.Decode(Encoding.ASCII.GetBytes(text), new HeaderBlock(), out _, out _));
+        Assert.Equal(BodyStatus.Refused, decoder.Decode(Encoding.ASCII.GetBytes(text), new HeaderBlock(), out _, out _));
         Assert.Equal(fault, decoder.Fault);
     }
 
@@ -49,7 +49,7 @@ public sealed class ChunkTests
     public void Sizes_below_2_to_63_are_taken()
     {
         var decoder = new ChunkedDecoder();
-        Assert.Equal(ChunkStatus.NeedMore, decoder.Decode("7fffffffffffffff\r\nabc"u8.ToArray(), new HeaderBlock(), out var consumed, out var data));
+        Assert.Equal(BodyStatus.NeedMore, decoder.Decode("7fffffffffffffff\r\nabc"u8.ToArray(), new HeaderBlock(), out var consumed, out var data));
         Assert.Equal((21, 18..21), (consumed, data));
     }
 
@@ -57,7 +57,7 @@ public sealed class ChunkTests
     public void Trailers_are_bounded()
     {
         var decoder = new ChunkedDecoder();
-        Assert.Equal(ChunkStatus.Refused, decoder.Decode(Encoding.ASCII.GetBytes("0\r\nX: " + new string('x', HttpLimits.MaxTrailers)), new HeaderBlock(), out _, out _));
+        Assert.Equal(BodyStatus.Refused, decoder.Decode(Encoding.ASCII.GetBytes("0\r\nX: " + new string('x', HttpLimits.MaxTrailers)), new HeaderBlock(), out _, out _));
         Assert.Equal(Http1Fault.TrailersTooLong, decoder.Fault);
     }
 
@@ -107,8 +107,8 @@ public sealed class ChunkTests
         var got = new HeaderBlock();
         using var decoded = new MemoryStream();
         int start = 0, stop = 0;
-        var status = ChunkStatus.NeedMore;
-        while (status == ChunkStatus.NeedMore)
+        var status = BodyStatus.NeedMore;
+        while (status == BodyStatus.NeedMore)
         {
             Assert.True(stop < bytes.Length);
             stop = Math.Min(bytes.Length, stop + random.Next(1, 100));
@@ -118,7 +118,7 @@ public sealed class ChunkTests
             start += consumed;
         }
 
-        Assert.Equal(ChunkStatus.Complete, status);
+        Assert.Equal(BodyStatus.Complete, status);
         Assert.Equal(bytes.Length, start);
         Assert.Equal(body, decoded.ToArray());
         Assert.Equal(trailers.Text(), got.Text());

@@ -11,19 +11,19 @@ public sealed class HeadWriterTests
     [Fact]
     public void Requests_in_all_target_forms()
     {
-        Assert.Equal("GET /x HTTP/1.1\r\nhost: a:80\r\naccept: */*\r\n\r\n", Request(Get, new HeadForm(Http1Version.Http11, BodyFraming.None)));
-        Assert.Equal("GET http://a:80/x HTTP/1.0\r\nhost: a:80\r\naccept: */*\r\n\r\n", Request(Get, new HeadForm(Http1Version.Http10, BodyFraming.None) { AbsoluteTarget = true }));
-        Assert.Equal("OPTIONS http://a HTTP/1.1\r\nhost: a\r\n\r\n", Request(":method: OPTIONS\n:scheme: http\n:authority: a\n:path: *\n", new HeadForm(Http1Version.Http11, BodyFraming.None) { AbsoluteTarget = true }));
-        Assert.Equal("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", Request(":method: CONNECT\n:authority: a:80\n", new HeadForm(Http1Version.Http11, BodyFraming.None)));
-        Assert.Equal("GET / HTTP/1.0\r\n\r\n", Request(":method: GET\n:path: /\n", new HeadForm(Http1Version.Http10, BodyFraming.None)));
+        Assert.Equal("GET /x HTTP/1.1\r\nhost: a:80\r\naccept: */*\r\n\r\n", Request(Get, new HeadForm(HttpVersion.Http11, BodyFraming.None)));
+        Assert.Equal("GET http://a:80/x HTTP/1.0\r\nhost: a:80\r\naccept: */*\r\n\r\n", Request(Get, new HeadForm(HttpVersion.Http10, BodyFraming.None) { AbsoluteTarget = true }));
+        Assert.Equal("OPTIONS http://a HTTP/1.1\r\nhost: a\r\n\r\n", Request(":method: OPTIONS\n:scheme: http\n:authority: a\n:path: *\n", new HeadForm(HttpVersion.Http11, BodyFraming.None) { AbsoluteTarget = true }));
+        Assert.Equal("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", Request(":method: CONNECT\n:authority: a:80\n", new HeadForm(HttpVersion.Http11, BodyFraming.None)));
+        Assert.Equal("GET / HTTP/1.0\r\n\r\n", Request(":method: GET\n:path: /\n", new HeadForm(HttpVersion.Http10, BodyFraming.None)));
     }
 
     [Fact]
     public void Framing_is_what_the_form_says()
     {
-        Assert.EndsWith("accept: */*\r\ntransfer-encoding: chunked\r\n\r\n", Request(Get + "content-length: 3\n", new HeadForm(Http1Version.Http11, BodyFraming.Chunked)), StringComparison.Ordinal);
-        Assert.EndsWith("content-length: 3\r\n\r\n", Request(Get + "content-length: 3\n", new HeadForm(Http1Version.Http11, BodyFraming.OfLength(3))), StringComparison.Ordinal);
-        Assert.EndsWith("content-length: 0\r\n\r\n", Request(Get, new HeadForm(Http1Version.Http11, BodyFraming.OfLength(0))), StringComparison.Ordinal);
+        Assert.EndsWith("accept: */*\r\ntransfer-encoding: chunked\r\n\r\n", Request(Get + "content-length: 3\n", new HeadForm(HttpVersion.Http11, BodyFraming.Chunked)), StringComparison.Ordinal);
+        Assert.EndsWith("content-length: 3\r\n\r\n", Request(Get + "content-length: 3\n", new HeadForm(HttpVersion.Http11, BodyFraming.OfLength(3))), StringComparison.Ordinal);
+        Assert.EndsWith("content-length: 0\r\n\r\n", Request(Get, new HeadForm(HttpVersion.Http11, BodyFraming.OfLength(0))), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -33,19 +33,19 @@ public sealed class HeadWriterTests
     [InlineData("upgrade: websocket\n", ConnectionOptions.None, "upgrade: websocket\r\nconnection: upgrade\r\n")]
     [InlineData("te: trailers\n", ConnectionOptions.Close, "te: trailers\r\nconnection: close, te\r\n")]
     public void Connection_names_what_belongs_to_it(string fields, object options, string text) =>
-        Assert.Equal($"GET / HTTP/1.1\r\nhost: \r\n{text}\r\n", Request(":method: GET\n:path: /\n" + fields, new HeadForm(Http1Version.Http11, BodyFraming.None) { Connection = (ConnectionOptions)options }));
+        Assert.Equal($"GET / HTTP/1.1\r\nhost: \r\n{text}\r\n", Request(":method: GET\n:path: /\n" + fields, new HeadForm(HttpVersion.Http11, BodyFraming.None) { Connection = (ConnectionOptions)options }));
 
     [Fact]
     public void Responses_have_their_phrase()
     {
-        Assert.Equal("HTTP/1.1 200 OK\r\nserver: x\r\n\r\n", Response(":status: 200\nserver: x\n", new HeadForm(Http1Version.Http11, BodyFraming.None)));
-        Assert.Equal("HTTP/1.0 599 \r\nconnection: close\r\n\r\n", Response(":status: 599\n", new HeadForm(Http1Version.Http10, BodyFraming.UntilClose) { Connection = ConnectionOptions.Close }));
+        Assert.Equal("HTTP/1.1 200 OK\r\nserver: x\r\n\r\n", Response(":status: 200\nserver: x\n", new HeadForm(HttpVersion.Http11, BodyFraming.None)));
+        Assert.Equal("HTTP/1.0 599 \r\nconnection: close\r\n\r\n", Response(":status: 599\n", new HeadForm(HttpVersion.Http10, BodyFraming.UntilClose) { Connection = ConnectionOptions.Close }));
     }
 
     [Fact]
     public void What_is_written_can_be_read()
     {
-        var (fault, head, fields, _) = Heads.Request(Request(Get, new HeadForm(Http1Version.Http11, BodyFraming.Chunked)));
+        var (fault, head, fields, _) = Heads.Request(Request(Get, new HeadForm(HttpVersion.Http11, BodyFraming.Chunked)));
         Assert.Equal((Http1Fault.None, BodyKind.Chunked), (fault, head.Framing.Kind));
         Assert.Equal(":method: GET\n:path: /x\nhost: a:80\naccept: */*\ntransfer-encoding: chunked\n", fields);
     }

@@ -12,7 +12,7 @@ public sealed class RequestHeadTests
         var (fault, head, fields, rest) = Heads.Request("GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nUser-Agent: curl/8\r\nX-Thing:  \t v w\t \r\n\r\nnext");
         Assert.Equal(Http1Fault.None, fault);
         Assert.Equal(":method: GET\n:path: /a?b=c\nhost: example.com\nuser-agent: curl/8\nx-thing: v w\n", fields);
-        Assert.Equal(new RequestHead(Http1Version.Http11, RequestMethod.Get, TargetForm.Origin, BodyFraming.None, ConnectionOptions.None, false, false), head);
+        Assert.Equal(new RequestHead(HttpVersion.Http11, RequestMethod.Get, TargetForm.Origin, BodyFraming.None, ConnectionOptions.None, false, false), head);
         Assert.True(head.KeepsAlive);
         Assert.Equal("next", rest);
     }

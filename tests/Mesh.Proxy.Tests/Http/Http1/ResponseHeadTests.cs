@@ -10,7 +10,7 @@ public sealed class ResponseHeadTests
     {
         var (fault, head, fields, rest) = Heads.Response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nServer: x\r\n\r\nabc");
         Assert.Equal(Http1Fault.None, fault);
-        Assert.Equal(new ResponseHead(Http1Version.Http11, 200, BodyFraming.OfLength(3), ConnectionOptions.None), head);
+        Assert.Equal(new ResponseHead(HttpVersion.Http11, 200, BodyFraming.OfLength(3), ConnectionOptions.None), head);
         Assert.Equal(":status: 200\ncontent-length: 3\nserver: x\n", fields);
         Assert.Equal("abc", rest);
         Assert.True(head.KeepsAlive);

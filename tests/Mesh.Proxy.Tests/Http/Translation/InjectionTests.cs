@@ -54,8 +54,8 @@ public sealed class InjectionTests
             for (var i = random.Next(4); i > 0; i--) Add(fields, _names[random.Next(6, _names.Length)], _values[random.Next(_values.Length)]);
             if (MessageRules.CheckResponse(fields, out var head) != Http2Fault.None) continue;
             accepted++;
-            var request = new RequestHead(Http1Version.Http11, RequestMethod.Get, TargetForm.Origin, BodyFraming.None, ConnectionOptions.None, false, false);
-            var form = ResponseTranslation.ToHttp1(fields, head, request, FrameFlags.None);
+            var request = new RequestHead(HttpVersion.Http11, RequestMethod.Get, TargetForm.Origin, BodyFraming.None, ConnectionOptions.None, false, false);
+            var form = ResponseTranslation.ToHttp1(fields, head, request, keepAlive: true, end: false);
             var buffer = new byte[HeadWriter.MaxSize(fields)];
             Assert.True(HeadWriter.TryWriteResponse(fields, form, buffer, out var written));
             var parser = new ResponseHeadParser();
@@ -74,7 +74,7 @@ public sealed class InjectionTests
     {
         if (MessageRules.CheckRequest(fields, ConnectForm.Plain, out var head) != Http2Fault.None) return false;
         RequestTranslation.FromHttp2(fields);
-        var form = RequestTranslation.ToHttp1(fields, head, FrameFlags.None);
+        var form = RequestTranslation.ToHttp1(fields, head, end: false);
         var buffer = new byte[HeadWriter.MaxSize(fields)];
         Assert.True(HeadWriter.TryWriteRequest(fields, form, buffer, out var written));
         var parser = new RequestHeadParser();

@@ -35,14 +35,14 @@ public sealed class TranslationTests
         Assert.Equal(HeadStatus.Complete, parser.Parse(Encoding.ASCII.GetBytes($"POST / HTTP/1.1\r\nHost: a\r\nKeep-Alive: 1\r\n{framing}\r\n"), block, out _));
         var head = RequestTranslation.FromHttp1(block, parser.Head);
         Assert.Equal(new MessageHead(RequestMethod.Post, 0, length), head);
-        Assert.Equal($"POST / HTTP/1.1\r\nhost: a\r\n{written}\r\n", WriteRequest(block, RequestTranslation.ToHttp1(block, head, FrameFlags.None)));
+        Assert.Equal($"POST / HTTP/1.1\r\nhost: a\r\n{written}\r\n", WriteRequest(block, RequestTranslation.ToHttp1(block, head, end: false)));
 
         var responses = new ResponseHeadParser();
         block.Clear();
         Assert.Equal(HeadStatus.Complete, responses.Parse(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nKeep-Alive: 1\r\n{framing}\r\n"), RequestMethod.Post, block, out _));
         var answer = ResponseTranslation.FromHttp1(block, responses.Head);
         Assert.Equal(new MessageHead(RequestMethod.Other, 200, length), answer);
-        Assert.Equal(responses.Head.Framing, ResponseTranslation.ToHttp1(block, answer, parser.Head, FrameFlags.None).Framing);
+        Assert.Equal(responses.Head.Framing, ResponseTranslation.ToHttp1(block, answer, parser.Head, keepAlive: true, end: false).Framing);
     }
 
     [Theory]
@@ -81,31 +81,31 @@ public sealed class TranslationTests
         var block = HeaderBlockText.Block(fields);
         Assert.Equal(Http2Fault.None, MessageRules.CheckRequest(block, ConnectForm.Plain, out var head));
         RequestTranslation.FromHttp2(block);
-        var form = RequestTranslation.ToHttp1(block, head, head.Method == RequestMethod.Get ? FrameFlags.EndStream : FrameFlags.None);
+        var form = RequestTranslation.ToHttp1(block, head, end: head.Method == RequestMethod.Get);
         Assert.Equal(text, WriteRequest(block, form));
     }
 
     [Theory]
-    [InlineData("GET", 200, "", "None", "HTTP/1.1", "transfer-encoding: chunked\r\n")]
-    [InlineData("GET", 200, "", "None", "HTTP/1.1 close", "transfer-encoding: chunked\r\nconnection: close\r\n")]
-    [InlineData("GET", 200, "", "None", "HTTP/1.0 keep-alive", "connection: close\r\n")]
-    [InlineData("GET", 200, "", "EndStream", "HTTP/1.1", "content-length: 0\r\n")]
-    [InlineData("GET", 200, "content-length: 3\n", "None", "HTTP/1.0 keep-alive", "content-length: 3\r\nconnection: keep-alive\r\n")]
-    [InlineData("GET", 200, "content-length: 3\n", "None", "HTTP/1.0", "content-length: 3\r\nconnection: close\r\n")]
-    [InlineData("HEAD", 200, "content-length: 3\n", "EndStream", "HTTP/1.1", "content-length: 3\r\n")]
-    [InlineData("HEAD", 200, "", "EndStream", "HTTP/1.1", "")]
-    [InlineData("GET", 204, "", "EndStream", "HTTP/1.1", "")]
-    [InlineData("GET", 304, "content-length: 3\n", "EndStream", "HTTP/1.1", "content-length: 3\r\n")]
-    [InlineData("GET", 103, "link: x\n", "None", "HTTP/1.1 close", "link: x\r\n")]
-    [InlineData("CONNECT", 200, "content-length: 3\n", "None", "HTTP/1.1", "")]
-    [InlineData("GET", 101, "upgrade: websocket\n", "None", "HTTP/1.1", "upgrade: websocket\r\nconnection: upgrade\r\n")]
-    public void Responses_written_as_http_1(string method, int status, string fields, string end, string client, string text)
+    [InlineData("GET", 200, "", false, "HTTP/1.1", "transfer-encoding: chunked\r\n")]
+    [InlineData("GET", 200, "", false, "HTTP/1.1 close", "transfer-encoding: chunked\r\nconnection: close\r\n")]
+    [InlineData("GET", 200, "", false, "HTTP/1.0 keep-alive", "connection: close\r\n")]
+    [InlineData("GET", 200, "", true, "HTTP/1.1", "content-length: 0\r\n")]
+    [InlineData("GET", 200, "content-length: 3\n", false, "HTTP/1.0 keep-alive", "content-length: 3\r\nconnection: keep-alive\r\n")]
+    [InlineData("GET", 200, "content-length: 3\n", false, "HTTP/1.0", "content-length: 3\r\nconnection: close\r\n")]
+    [InlineData("HEAD", 200, "content-length: 3\n", true, "HTTP/1.1", "content-length: 3\r\n")]
+    [InlineData("HEAD", 200, "", true, "HTTP/1.1", "")]
+    [InlineData("GET", 204, "", true, "HTTP/1.1", "")]
+    [InlineData("GET", 304, "content-length: 3\n", true, "HTTP/1.1", "content-length: 3\r\n")]
+    [InlineData("GET", 103, "link: x\n", false, "HTTP/1.1 close", "link: x\r\n")]
+    [InlineData("CONNECT", 200, "content-length: 3\n", false, "HTTP/1.1", "")]
+    [InlineData("GET", 101, "upgrade: websocket\n", false, "HTTP/1.1", "upgrade: websocket\r\nconnection: upgrade\r\n")]
+    public void Responses_written_as_http_1(string method, int status, string fields, bool end, string client, string text)
     {
         var block = HeaderBlockText.Block($":status: {status}\n{fields}");
         var options = client.EndsWith("keep-alive", StringComparison.Ordinal) ? ConnectionOptions.KeepAlive : client.EndsWith("close", StringComparison.Ordinal) ? ConnectionOptions.Close : ConnectionOptions.None;
-        var request = new RequestHead(client.StartsWith("HTTP/1.1", StringComparison.Ordinal) ? Http1Version.Http11 : Http1Version.Http10, RequestMethods.Find(Encoding.ASCII.GetBytes(method)), TargetForm.Origin, BodyFraming.None, options, false, false);
-        var head = new MessageHead(RequestMethod.Other, status, block.Contains(FieldName.ContentLength) ? 3 : null);
-        var form = ResponseTranslation.ToHttp1(block, head, request, Enum.Parse<FrameFlags>(end));
+        var request = new RequestHead(client.StartsWith("HTTP/1.1", StringComparison.Ordinal) ? HttpVersion.Http11 : HttpVersion.Http10, RequestMethods.Find(Encoding.ASCII.GetBytes(method)), TargetForm.Origin, BodyFraming.None, options, false, false);
+        var head = new MessageHead(RequestMethod.Other, status, block.Contains(FieldName.ContentLength) ? 3 : null) { IsUpgrade = status == 101 };
+        var form = ResponseTranslation.ToHttp1(block, head, request, request.KeepsAlive, end);
         var buffer = new byte[HeadWriter.MaxSize(block)];
         Assert.True(HeadWriter.TryWriteResponse(block, form, buffer, out var written));
         var lines = Encoding.ASCII.GetString(buffer, 0, written);
@@ -140,20 +140,29 @@ public sealed class TranslationTests
         var (block, head) = FromHttp1(text + "L5d-Orig-Proto: forged\r\n");
         OrigProto.Write(block, head);
         Assert.Equal(value, Encoding.ASCII.GetString(block.ValueOf(FieldName.L5dOrigProto)));
-        var arrived = default(MessageHead) with { Version = HttpVersion.Http2 };
+        var arrived = head with { Version = HttpVersion.Http2, AbsoluteForm = false };
         Assert.True(OrigProto.TryTake(block, ref arrived));
-        Assert.Equal((head.Version, head.AbsoluteForm), (arrived.Version, arrived.AbsoluteForm));
+        Assert.Equal(head, arrived);
         Assert.False(block.Contains(FieldName.L5dOrigProto));
         Assert.False(OrigProto.TryTake(block, ref arrived));
+        Assert.Equal(head, arrived);
     }
 
     [Fact]
     public void An_original_version_that_is_none_is_taken_away()
     {
         var block = HeaderBlockText.Block("l5d-orig-proto: HTTP/3\n");
-        var head = default(MessageHead) with { Version = HttpVersion.Http2 };
+        var head = new MessageHead(RequestMethod.Get, 0, null) { Version = HttpVersion.Http2 };
         Assert.False(OrigProto.TryTake(block, ref head));
         Assert.Equal((0, HttpVersion.Http2), (block.Count, head.Version));
+    }
+
+    [Fact]
+    public void Of_a_message_that_was_http_2_no_other_version_is_said()
+    {
+        var block = HeaderBlockText.Block("l5d-orig-proto: HTTP/1.0\n");
+        OrigProto.Write(block, new MessageHead(RequestMethod.Get, 0, null) { Version = HttpVersion.Http2 });
+        Assert.Equal(0, block.Count);
     }
 
     [Fact]
@@ -186,8 +195,8 @@ public sealed class TranslationTests
             Assert.Equal(Http2Fault.None, MessageRules.CheckRequest(arrived, ConnectForm.Plain, out var arrivedHead));
             RequestTranslation.FromHttp2(arrived);
             Assert.True(OrigProto.TryTake(arrived, ref arrivedHead));
-            var form = RequestTranslation.ToHttp1(arrived, arrivedHead, body == 0 ? FrameFlags.EndStream : FrameFlags.None);
-            Assert.Equal(head.ContentLength, form.Framing.Kind == BodyKind.Length ? form.Framing.Length : null);
+            Assert.Equal(head, arrivedHead);
+            var form = RequestTranslation.ToHttp1(arrived, arrivedHead, end: body == 0);
             Assert.Equal(text.Append("\r\n").ToString(), WriteRequest(arrived, form));
         }
     }

@@ -57,7 +57,7 @@ internal static class CodecBenchmark
         });
         RequestTranslation.FromHttp1(block, parser.Head);
         var buffer = new byte[4096];
-        var form = new HeadForm(Http1Version.Http11, BodyFraming.None);
+        var form = new HeadForm(HttpVersion.Http11, BodyFraming.None);
         Measure(report, $"http/1 request written, {name}", _ =>
         {
             if (!HeadWriter.TryWriteRequest(block, form, buffer, out var _)) throw new InvalidOperationException("The head was not written.");
@@ -129,7 +129,7 @@ internal static class CodecBenchmark
         {
             body.CopyTo(buffer, 0);
             decoder.Reset();
-            if (decoder.Decode(buffer, trailers, out var _, out var _) != ChunkStatus.Complete) throw new InvalidOperationException("The body was not decoded.");
+            if (decoder.Decode(buffer, trailers, out var _, out var _) != BodyStatus.Complete) throw new InvalidOperationException("The body was not decoded.");
         });
     }
 
@@ -167,7 +167,7 @@ internal static class CodecBenchmark
             if (MessageRules.CheckRequest(arrived, ConnectForm.Plain, out var request) != Http2Fault.None) throw new InvalidOperationException("The request was refused.");
             RequestTranslation.FromHttp2(arrived);
             OrigProto.TryTake(arrived, ref request);
-            var form = RequestTranslation.ToHttp1(arrived, request, FrameFlags.EndStream);
+            var form = RequestTranslation.ToHttp1(arrived, request, end: true);
             if (!HeadWriter.TryWriteRequest(arrived, form, text, out var _)) throw new InvalidOperationException("The head was not written.");
         });
     }
