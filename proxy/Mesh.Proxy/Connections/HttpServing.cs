@@ -45,10 +45,11 @@ internal static class HttpServing
 
     private static ConnectionEnd End(Http1End end) => end.Kind switch
     {
-        Http1EndKind.Closed => ConnectionEnd.Completed,
+        Http1EndKind.PeerLeft or Http1EndKind.Closed or Http1EndKind.Drained => ConnectionEnd.Completed,
         Http1EndKind.Malformed => ConnectionEnd.HttpMalformed,
-        Http1EndKind.HeadTimeout => ConnectionEnd.DetectTimeout,
+        Http1EndKind.HeadTimeout or Http1EndKind.IdleTimeout => ConnectionEnd.DetectTimeout,
         Http1EndKind.Aborted => ConnectionEnd.ServerReset,
+        Http1EndKind.Stopped => ConnectionEnd.Drained,
         _ => ConnectionEnd.ClientReset,
     };
 }

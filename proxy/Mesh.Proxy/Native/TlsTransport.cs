@@ -34,8 +34,6 @@ internal sealed partial class TlsTransport : Transport
 
     public override bool IsOpen => _ssl != 0;
 
-    internal override LoopSocket Socket => _socket;
-
     /// <summary>The fatal alert the peer sent (RFC 8446 section 6), once a read has met it.</summary>
     public byte? PeerAlert { get; private set; }
 

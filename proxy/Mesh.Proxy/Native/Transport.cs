@@ -20,9 +20,6 @@ internal abstract class Transport : IDisposable
 
     public abstract bool IsOpen { get; }
 
-    /// <summary>What the kernel has said of the connection.</summary>
-    internal abstract LoopSocket Socket { get; }
-
     /// <summary>Application bytes read so far.</summary>
     public long BytesIn { get; protected set; }
 

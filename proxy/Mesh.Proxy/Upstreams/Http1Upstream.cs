@@ -6,7 +6,7 @@ using Mesh.Proxy.Native;
 namespace Mesh.Proxy.Upstreams;
 
 /// <summary>HTTP/1 connections to one server: as many as there are requests at once, kept for the next. The one used last is taken first, so that others become idle and end.</summary>
-internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters counters) : Upstream(set, dial, counters), IHttp1Owner
+internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters counters) : Upstream(set, dial, counters), IHttp1ClientOwner
 {
     // A server with more requests than this at once has enough to do.
     private const int MaxConnections = 1_000;
@@ -14,10 +14,8 @@ internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters coun
     // Milliseconds. Shorter than most servers wait (Node 5 s, nginx 75 s), where the request that meets their close would be lost.
     private const long KeepIdle = 4_000;
 
-    private static readonly Http1Options Options = new();
-
     private readonly HashSet<Http1ClientConnection> _open = [];
-    private readonly List<Http1ClientConnection> _idle = [];
+    private readonly List<(Http1ClientConnection Connection, long Since)> _idle = [];
     private LoopTimer? _sweep;
     private int _connecting;
 
@@ -27,7 +25,7 @@ internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters coun
         {
             var last = _idle[^1];
             _idle.RemoveAt(_idle.Count - 1);
-            if (last.IsIdle) return last.Open(handler);
+            if (last.Connection.TryOpen(handler) is { } stream) return stream;
         }
 
         return null;
@@ -36,22 +34,24 @@ internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters coun
     public override void Drain()
     {
         base.Drain();
-        foreach (var connection in _open.ToArray()) connection.Stop();
+        foreach (var connection in _open.ToArray()) connection.BeginDrain();
         _sweep?.Stop();
     }
 
-    void IHttp1Owner.OnIdle(Http1ClientConnection connection)
+    void IHttp1ClientOwner.OnIdle(Http1ClientConnection connection)
     {
         if (IsStopped)
         {
-            connection.Stop();
+            connection.BeginDrain();
             return;
         }
 
-        _idle.Add(connection);
+        _idle.Add((connection, Set.Loop.Now));
         if (HasWaiting) ServeWaiting();
         if (_idle.Count == 1) (_sweep ??= Set.Loop.Timer(static state => ((Http1Upstream)state!).Sweep(), this)).Arm(KeepIdle);
     }
+
+    void IHttp1ClientOwner.OnClosed(Http1ClientConnection connection) => Forget(connection);
 
     protected override void ConnectIfNeeded()
     {
@@ -66,14 +66,20 @@ internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters coun
     {
         OnDialled(connected: true);
         if (IsStopped) return;
-        var connection = new Http1ClientConnection(transport, this, Options);
+        var connection = new Http1ClientConnection(transport, this);
         _open.Add(connection);
         var serving = connection.RunAsync();
-        ((IHttp1Owner)this).OnIdle(connection);
+        ((IHttp1ClientOwner)this).OnIdle(connection);
         await serving;
-        _open.Remove(connection);
-        _idle.Remove(connection);
+        Forget(connection);
         if (HasWaiting) ConnectIfNeeded();
+    }
+
+    private void Forget(Http1ClientConnection connection)
+    {
+        _open.Remove(connection);
+        var at = _idle.FindIndex(i => ReferenceEquals(i.Connection, connection));
+        if (at >= 0) _idle.RemoveAt(at);
     }
 
     private void Sweep()
@@ -81,10 +87,10 @@ internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters coun
         var before = Set.Loop.Now - KeepIdle;
         // The oldest are in front.
         var old = 0;
-        while (old < _idle.Count && _idle[old].IdleSince <= before) old++;
+        while (old < _idle.Count && _idle[old].Since <= before) old++;
         var ending = _idle.GetRange(0, old);
         _idle.RemoveRange(0, old);
-        foreach (var connection in ending) connection.Stop();
-        if (_idle.Count > 0) _sweep!.Arm(Math.Max(1, _idle[0].IdleSince - before));
+        foreach (var (connection, _) in ending) connection.BeginDrain();
+        if (_idle.Count > 0) _sweep!.Arm(Math.Max(1, _idle[0].Since - before));
     }
 }
