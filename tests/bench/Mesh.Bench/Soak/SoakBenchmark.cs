@@ -77,24 +77,27 @@ internal static class SoakBenchmark
         var first = samples.Where(s => s.At <= warm + (counted / 3)).ToArray();
         var last = samples.Where(s => s.At > warm + (counted * 2 / 3)).ToArray();
         var grown = new List<string>();
+        var most = 0.0;
         void Compare(string figure, string unit, double allowed, Func<Sample, double> of)
         {
             var (before, after) = ($"{figure}, first third", $"{figure}, last third");
             report.Figure(before, unit, first.Select(of));
             report.Figure(after, unit, last.Select(of));
-            report.Ratio($"{figure}, last / first third", after, before, string.Create(CultureInfo.InvariantCulture, $"at most {allowed} {unit}more"));
-            if (report.Median(after) - report.Median(before) > allowed) grown.Add(figure);
+            report.Ratio($"{figure}, last / first third", after, before, string.Create(CultureInfo.InvariantCulture, $"at most {allowed}{(unit.Length == 0 ? "" : " " + unit)} more"));
+            var more = report.Median(after) - report.Median(before);
+            if (more > allowed) grown.Add(figure);
+            if (unit.Length > 0) most = Math.Max(most, more);
         }
 
-        Compare("outbound resident", "MB ", MegabytesAllowed, s => s.Outbound.Resident);
-        Compare("inbound resident", "MB ", MegabytesAllowed, s => s.Inbound.Resident);
-        Compare("outbound anonymous", "MB ", MegabytesAllowed, s => s.Outbound.Anonymous);
-        Compare("inbound anonymous", "MB ", MegabytesAllowed, s => s.Inbound.Anonymous);
+        Compare("outbound resident", "MB", MegabytesAllowed, s => s.Outbound.Resident);
+        Compare("inbound resident", "MB", MegabytesAllowed, s => s.Inbound.Resident);
+        Compare("outbound anonymous", "MB", MegabytesAllowed, s => s.Outbound.Anonymous);
+        Compare("inbound anonymous", "MB", MegabytesAllowed, s => s.Inbound.Anonymous);
         Compare("outbound descriptors", "", 0, s => s.Outbound.Descriptors);
         Compare("inbound descriptors", "", 0, s => s.Inbound.Descriptors);
         Compare("outbound threads", "", 2, s => s.Outbound.Threads);
         Compare("inbound threads", "", 2, s => s.Inbound.Threads);
-        report.Verdict = grown.Count == 0 ? "nothing has grown" : "grown: " + string.Join(", ", grown);
+        report.Verdict = string.Create(CultureInfo.InvariantCulture, $"{(grown.Count == 0 ? "all within the bounds" : "beyond the bounds: " + string.Join(", ", grown))}; {most:0.0} MB more at most");
         return report;
     }
 
