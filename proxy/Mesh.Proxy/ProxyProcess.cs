@@ -72,6 +72,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         control.Identity.Follow(identity => PutInForceAsync(plane, identity));
         var controlling = control.RunAsync(end.Token);
         var administering = admin.RunAsync(end.Token);
+        var trimming = NativeHeap.KeepTrimmedAsync(time, end.Token);
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var registration = stop.Orderly.Register(() => stopped.TrySetResult());
 
@@ -88,6 +89,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         else Log.EndedUnasked(log, Name(first, serving, controlling, administering), first.Exception?.InnerException);
         await end.CancelAsync();
         thread.Join();
+        await trimming;
         foreach (var (part, task) in ((string, Task)[])[("the control plane client", controlling), ("the admin endpoint", administering)])
         {
             await Task.WhenAny(task);

@@ -20,6 +20,9 @@ internal sealed partial class AdminServer : IDisposable
     private static readonly TimeSpan HeadTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(15);
 
+    // What is left for answers that have begun when we stop.
+    private static readonly TimeSpan LastAnswerTimeout = TimeSpan.FromSeconds(1);
+
     private readonly AdminPages _pages;
     private readonly TimeProvider _time;
     private readonly LineLog _log;
@@ -95,10 +98,12 @@ internal sealed partial class AdminServer : IDisposable
             var (request, status) = await ReadHeadAsync(socket, either.Token);
             client.Answering = true;
             deadline.CancelAfter(AnswerTimeout);
+            // Whoever has just asked us to stop is owed an answer.
+            using var stopping = stop.Register(() => deadline.CancelAfter(LastAnswerTimeout));
             var answer = request is null
                 ? AdminAnswer.Of(status)
-                : await _pages.AnswerAsync(request, ((IPEndPoint)socket.RemoteEndPoint!).Address, either.Token);
-            await SendAsync(socket, answer, request?.Method == "HEAD", either.Token);
+                : await _pages.AnswerAsync(request, ((IPEndPoint)socket.RemoteEndPoint!).Address, deadline.Token);
+            await SendAsync(socket, answer, request?.Method == "HEAD", deadline.Token);
         }
         catch (OperationCanceledException) when (either.IsCancellationRequested)
         {

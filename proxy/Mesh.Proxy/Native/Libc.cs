@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 
 namespace Mesh.Proxy.Native;
 
-/// <summary>The system calls the proxy makes itself. Section 2 of the manual describes each; errors come through <see cref="LastError"/>, read straight after the call.</summary>
+/// <summary>The system calls the proxy makes itself, and what it asks of malloc. Sections 2 and 3 of the manual describe them; errors come through <see cref="LastError"/>, read straight after the call.</summary>
 internal static unsafe partial class Libc
 {
     private const string Library = "libc";
@@ -57,6 +57,7 @@ internal static unsafe partial class Libc
     [DllImport(Library)] public static extern int epoll_ctl(int epoll, int operation, int fd, byte* ev);
     [DllImport(Library)] public static extern int epoll_wait(int epoll, byte* events, int max, int timeoutMilliseconds);
     [DllImport(Library)] public static extern int eventfd(uint initial, int flags);
+    [DllImport(Library)] public static extern int malloc_trim(nuint pad);
     [DllImport(Library)] private static extern nint signal(int number, nint handler);
 
     /// <summary>Writing to a socket whose peer is gone must be an error value, not the end of the process. The runtime ignores SIGPIPE too; this does not depend on it.</summary>

@@ -67,6 +67,19 @@ public sealed class AdminServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_asks_for_the_end_is_answered_even_when_it_comes_at_once()
+    {
+        using var stop = new CancellationTokenSource();
+        var pages = new AdminPages(() => _readiness, _ => ValueTask.FromResult(""), stop.Cancel);
+        using var server = AdminServer.Bind(new IPEndPoint(IPAddress.Loopback, 0), pages, TimeProvider.System, LineLog.None);
+        var running = server.RunAsync(stop.Token);
+        using var http = new HttpClient();
+        using var answer = await http.PostAsync(new Uri($"http://{server.Address}/shutdown"), null);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        await running.WaitAsync(Patience);
+    }
+
+    [Fact]
     public async Task Shutdown_from_another_address_is_refused()
     {
         var pages = new AdminPages(() => _readiness, _ => ValueTask.FromResult(""), () => _shutdowns++);

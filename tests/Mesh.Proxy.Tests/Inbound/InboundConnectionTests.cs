@@ -115,6 +115,8 @@ public sealed class InboundConnectionTests : IAsyncLifetime
         };
         await using var proxy = await RunningProxy.StartAsync(settings, _authority.CreateSvid(Web), _authority.Bundles, time: time, level: LogLevel.Info);
         for (var i = 0; i < 100; i++) Assert.Equal("reset", await TestClient.TryAsync(proxy.Inbound, "hi"));
+        // The client sees the reset a moment before the line is counted; the loop answers this after it.
+        Assert.Contains("mesh_proxy_connection_ends_total{direction=\"inbound\",reason=\"policy_denied\"} 100\n", await proxy.MetricsAsync(), StringComparison.Ordinal);
         time.Advance(TimeSpan.FromSeconds(1.1));
         Assert.Equal("reset", await TestClient.TryAsync(proxy.Inbound, "hi"));
         for (var i = 0; i < 20; i++) Assert.DoesNotContain("left_out", await proxy.Log.NextAsync("reason=policy_denied"), StringComparison.Ordinal);

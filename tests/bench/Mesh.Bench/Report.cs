@@ -10,6 +10,9 @@ internal sealed class Report(string name)
     private readonly List<(string Name, string Unit, double[] Rounds)> _figures = [];
     private readonly List<(string Name, double Value, double Min, double Max, string Bar)> _ratios = [];
 
+    /// <summary>What the figures come to, where a benchmark says more than numbers; empty when it does not.</summary>
+    public string Verdict { get; set; } = "";
+
     /// <summary>Adds a quantity with one value per round.</summary>
     public void Figure(string figure, string unit, IEnumerable<double> rounds) => _figures.Add((figure, unit, [.. rounds]));
 
@@ -35,15 +38,17 @@ internal sealed class Report(string name)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {figure,-44} {MedianOf(rounds),12:0.##} [{rounds.Min():0.##} - {rounds.Max():0.##}] {unit} ({rounds.Length} rounds)");
         foreach (var (ratio, value, min, max, bar) in _ratios)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {ratio,-44} {value,12:0.00}x [{min:0.00} - {max:0.00}] (bar {bar})");
+        if (Verdict.Length > 0) text.AppendLine(CultureInfo.InvariantCulture, $"  verdict: {Verdict}");
         return text.ToString();
     }
 
-    /// <summary>One JSON object on one line: <c>{"name":…,"figures":{…},"ratios":{…}}</c>.</summary>
+    /// <summary>One JSON object on one line: <c>{"name":…,"figures":{…},"ratios":{…},"verdict":…}</c>.</summary>
     public string Json() => JsonSerializer.Serialize(new
     {
         name,
         figures = _figures.ToDictionary(f => f.Name, f => new { unit = f.Unit, median = MedianOf(f.Rounds), min = f.Rounds.Min(), max = f.Rounds.Max(), rounds = f.Rounds.Length }),
         ratios = _ratios.ToDictionary(r => r.Name, r => Math.Round(r.Value, 3)),
+        verdict = Verdict,
     });
 
     private double[] Rounds(string figure) => _figures.Single(f => f.Name == figure).Rounds;
