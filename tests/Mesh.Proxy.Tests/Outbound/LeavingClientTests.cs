@@ -146,7 +146,7 @@ public sealed class LeavingClientTests : IDisposable
         for (var i = 0; i < Clients; i++)
         {
             clients.Add(await TestClient.ConnectAsync(proxy.Outbound));
-            await clients[i].SendAsync("GET / HTTP/1.1\r\n\r\n");
+            await clients[i].SendAsync("12345678");
         }
 
         return clients;
