@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Mesh.Bench.Tcp;
+using Mesh.Bench.Pairs;
 
 namespace Mesh.Bench.Soak;
 
@@ -15,42 +15,26 @@ internal static class SoakBenchmark
 
     public static async Task<Report> RunAsync(string[] arguments)
     {
-        var minutes = arguments.SkipWhile(a => a != "--minutes").Skip(1).Select(m => double.Parse(m, CultureInfo.InvariantCulture)).FirstOrDefault(5);
-        var directory = Directory.CreateTempSubdirectory("mesh-bench-").FullName;
-        var processes = new List<Process>();
-        try
+        var minutes = Options.Of(arguments, "--minutes") is { } given ? double.Parse(given, CultureInfo.InvariantCulture) : 5;
+        await using var bench = new Workbench();
+        var load = await Load.BuildAsync("tcp", bench.Directory);
+        await bench.ServeAsync("echo", BackendProtocol.Tcp, port => load.ServeAsync("echo", port));
+        await bench.ServeAsync("source", BackendProtocol.Tcp, port => load.ServeAsync("source", port));
+        var pair = await bench.StartPairAsync("mesh", new Dictionary<string, string> { ["MESH_PROXY_IDENTITY_MAX_REFRESH"] = "10s" });
+        var samples = new List<Sample>();
+        var clock = Stopwatch.StartNew();
+        double failed = 0, cpu = pair.Cpu();
+        while (clock.Elapsed < TimeSpan.FromMinutes(minutes))
         {
-            var load = await Load.BuildAsync(directory);
-            int echo = Tool.FreePort(), source = Tool.FreePort();
-            processes.Add(await load.ServeAsync("echo", echo));
-            processes.Add(await load.ServeAsync("source", source));
-            await using var pair = await OurPair.StartAsync("mesh", directory, echo, source, new Dictionary<string, string> { ["MESH_PROXY_IDENTITY_MAX_REFRESH"] = "10s" });
-            var samples = new List<Sample>();
-            var clock = Stopwatch.StartNew();
-            double failed = 0, cpu = pair.Cpu();
-            while (clock.Elapsed < TimeSpan.FromMinutes(minutes))
-            {
-                string echoPort = $"{pair.EchoPort}", sourcePort = $"{pair.SourcePort}";
-                await load.RunAsync(() => { }, "pingpong", echoPort, "50", "200", "0", "3");
-                failed += (await load.RunAsync(() => { }, "churn", echoPort, "8", "0", "1"))["failed"];
-                await load.RunAsync(() => { }, "bulk", sourcePort, "4", "400000000");
-                samples.Add(new Sample(clock.Elapsed, Of(pair.Outbound), Of(pair.Inbound)));
-                await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds,4:0} s: outbound {samples[^1].Outbound}, inbound {samples[^1].Inbound}"));
-                await Task.Delay(Pause, TimeProvider.System, CancellationToken.None);
-            }
-
-            return Summarise(samples, failed, (pair.Cpu() - cpu) / 2e9 / clock.Elapsed.TotalSeconds);
+            await load.MeasureAsync(pair, "pingpong", "echo", "50", "200", "0", "3");
+            failed += (await load.MeasureAsync(pair, "churn", "echo", "8", "0", "1"))["failed"];
+            await load.MeasureAsync(pair, "bulk", "source", "4", "400000000");
+            samples.Add(new Sample(clock.Elapsed, Of(pair.Outbound), Of(pair.Inbound)));
+            await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds,4:0} s: outbound {samples[^1].Outbound}, inbound {samples[^1].Inbound}"));
+            await Task.Delay(Pause, TimeProvider.System, CancellationToken.None);
         }
-        finally
-        {
-            foreach (var process in processes)
-            {
-                process.Kill();
-                await process.WaitForExitAsync();
-            }
 
-            Directory.Delete(directory, recursive: true);
-        }
+        return Summarise(samples, failed, (pair.Cpu() - cpu) / 2e9 / clock.Elapsed.TotalSeconds);
     }
 
     private static Report Summarise(List<Sample> samples, double failed, double cores)
