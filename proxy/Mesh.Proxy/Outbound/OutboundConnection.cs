@@ -65,6 +65,13 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         if (opaque) return DetectedProtocol.Other;
         var protocol = await HttpPeek.LookAsync(client, context.Settings.DetectTimeout);
         if (protocol is null) connection.EndAs(ConnectionEnd.ClientClosedEarly);
+        // Asked again, since what we dialled may have been accepted before it was known to be connected; bytes come after that.
+        if (client.OriginalDestination is { } meant && connection.IsLoop(meant))
+        {
+            connection.EndAs(ConnectionEnd.LoopRefused, "the proxy's own connections are redirected to itself");
+            return null;
+        }
+
         return protocol;
     }
 

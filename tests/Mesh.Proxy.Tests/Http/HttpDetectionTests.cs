@@ -7,7 +7,7 @@ public sealed class HttpDetectionTests
 {
     [Theory]
     [InlineData("GET / HTTP/1.1\r\n", DetectedProtocol.Http1)]
-    [InlineData("X-Own /a HTTP/1.0\r\nHost: a", DetectedProtocol.Http1)]
+    [InlineData("X-OWN /a HTTP/1.0\r\nHost: a", DetectedProtocol.Http1)]
     [InlineData("CONNECT a:80 HTTP/1.1\r\n", DetectedProtocol.Http1)]
     [InlineData("GET / HTTP/1.1\n", DetectedProtocol.Http1)] // is refused by the parser
     [InlineData("GET /a b HTTP/1.1\r\n", DetectedProtocol.Http1)]
@@ -22,6 +22,7 @@ public sealed class HttpDetectionTests
     [InlineData("GET / HTTP/1.1", DetectedProtocol.NeedMore)]
     [InlineData("PING\r\n", DetectedProtocol.Other)] // redis
     [InlineData("get key\r\n", DetectedProtocol.Other)] // memcached
+    [InlineData("hello", DetectedProtocol.Other)] // no method is written so
     [InlineData("*1\r\n$4\r\nPING\r\n", DetectedProtocol.Other)]
     [InlineData("HELO a\r\n", DetectedProtocol.Other)]
     [InlineData("SSH-2.0-OpenSSH\r\n", DetectedProtocol.Other)]

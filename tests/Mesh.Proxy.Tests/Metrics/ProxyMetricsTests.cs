@@ -56,7 +56,7 @@ public sealed class ProxyMetricsTests
         var expected = """
             0 completed, 1 client_closed_early, 2 client_reset, 3 server_reset, 4 detect_timeout, 5 tls_handshake_failed, 6 identity_rejected,
             7 policy_denied, 8 transport_header_invalid, 9 unknown_port, 10 no_endpoint, 11 discovery_unavailable, 12 connect_failed,
-            13 idle_timeout, 14 loop_refused, 15 too_many_connections, 16 no_certificate, 17 drained, 18 bug
+            13 idle_timeout, 14 loop_refused, 15 too_many_connections, 16 no_certificate, 17 drained, 18 bug, 19 http_malformed
             """;
         Assert.Equal(
             expected.ReplaceLineEndings(" "),

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Mesh.Bench;
@@ -47,5 +48,15 @@ internal static class ProcessCost
         if (File.Exists(children))
             family.AddRange(File.ReadAllText(children).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(c => int.Parse(c, CultureInfo.InvariantCulture)));
         return family;
+    }
+}
+
+/// <summary>Memory of a process with its workers: all that is resident, and of that what no file stands behind; megabytes.</summary>
+internal readonly record struct Memory(double Resident, double Anonymous)
+{
+    public static Memory Of(Process process)
+    {
+        var family = ProcessCost.Family(process.Id);
+        return new Memory(family.Sum(ProcessCost.ResidentMegabytes), family.Sum(ProcessCost.AnonymousMegabytes));
     }
 }

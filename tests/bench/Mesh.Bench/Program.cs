@@ -7,6 +7,7 @@ internal static class Program
     {
         ["certify"] = Certify.CertifyBenchmark.RunAsync,
         ["codecs"] = Codecs.CodecBenchmark.RunAsync,
+        ["http"] = Http.HttpBenchmark.RunAsync,
         ["issue"] = Issue.IssueBenchmark.RunAsync,
         ["soak"] = Soak.SoakBenchmark.RunAsync,
         ["tcp"] = Tcp.TcpBenchmark.RunAsync,
@@ -25,6 +26,6 @@ internal static class Program
         Console.WriteLine(report.Table());
         Console.WriteLine(report.Json());
         if (Array.IndexOf(args, "--json") is > 0 and var at && at + 1 < args.Length) await File.WriteAllTextAsync(args[at + 1], report.Json() + "\n");
-        return 0;
+        return report.Failures.Count == 0 ? 0 : 1;
     }
 }

@@ -7,14 +7,21 @@ namespace Mesh.Bench;
 /// <summary>What one benchmark measured: named figures (each the rounds of one quantity) and the ratios that matter.</summary>
 internal sealed class Report(string name)
 {
-    private readonly List<(string Name, string Unit, double[] Rounds)> _figures = [];
+    private readonly List<(string Name, string Unit, double[] Rounds, string? Bar)> _figures = [];
     private readonly List<(string Name, double Value, double Min, double Max, string Bar)> _ratios = [];
+
+    private readonly List<string> _failures = [];
 
     /// <summary>What the figures come to, where a benchmark says more than numbers; empty when it does not.</summary>
     public string Verdict { get; set; } = "";
 
-    /// <summary>Adds a quantity with one value per round.</summary>
-    public void Figure(string figure, string unit, IEnumerable<double> rounds) => _figures.Add((figure, unit, [.. rounds]));
+    /// <summary>What went wrong while measuring; the figures say nothing then.</summary>
+    public IReadOnlyList<string> Failures => _failures;
+
+    /// <summary>Adds a quantity with one value per round, and the bar it is held against by itself, if there is one.</summary>
+    public void Figure(string figure, string unit, IEnumerable<double> rounds, string? bar = null) => _figures.Add((figure, unit, [.. rounds], bar));
+
+    public void Fail(string what) => _failures.Add(what);
 
     /// <summary>
     /// Adds ours divided by the peer's, from the medians of two figures, with the bar it is held against. The spread is that of the rounds: of one
@@ -34,20 +41,22 @@ internal sealed class Report(string name)
     public string Table()
     {
         var text = new StringBuilder().AppendLine().AppendLine(CultureInfo.InvariantCulture, $"{name}: median [min - max]");
-        foreach (var (figure, unit, rounds) in _figures)
-            text.AppendLine(CultureInfo.InvariantCulture, $"  {figure,-44} {MedianOf(rounds),12:0.##} [{rounds.Min():0.##} - {rounds.Max():0.##}] {unit} ({rounds.Length} rounds)");
+        foreach (var (figure, unit, rounds, bar) in _figures)
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {figure,-44} {MedianOf(rounds),12:0.##} [{rounds.Min():0.##} - {rounds.Max():0.##}] {unit} ({rounds.Length} rounds){(bar is null ? "" : $" (bar {bar})")}");
         foreach (var (ratio, value, min, max, bar) in _ratios)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {ratio,-44} {value,12:0.00}x [{min:0.00} - {max:0.00}] (bar {bar})");
+        foreach (var failure in _failures) text.AppendLine(CultureInfo.InvariantCulture, $"  FAILED: {failure}");
         if (Verdict.Length > 0) text.AppendLine(CultureInfo.InvariantCulture, $"  verdict: {Verdict}");
         return text.ToString();
     }
 
-    /// <summary>One JSON object on one line: <c>{"name":…,"figures":{…},"ratios":{…},"verdict":…}</c>.</summary>
+    /// <summary>One JSON object on one line: <c>{"name":…,"figures":{…},"ratios":{…},"failures":[…],"verdict":…}</c>.</summary>
     public string Json() => JsonSerializer.Serialize(new
     {
         name,
         figures = _figures.ToDictionary(f => f.Name, f => new { unit = f.Unit, median = MedianOf(f.Rounds), min = f.Rounds.Min(), max = f.Rounds.Max(), rounds = f.Rounds.Length }),
         ratios = _ratios.ToDictionary(r => r.Name, r => Math.Round(r.Value, 3)),
+        failures = _failures,
         verdict = Verdict,
     });
 

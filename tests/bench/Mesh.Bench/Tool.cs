@@ -28,6 +28,14 @@ internal static class Tool
         return output;
     }
 
+    /// <summary>Ends a program and its children, if it has not ended, and waits for it.</summary>
+    public static async Task StopAsync(Process process)
+    {
+        if (!process.HasExited) process.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync();
+        process.Dispose();
+    }
+
     /// <summary>A loopback port that was free a moment ago.</summary>
     public static int FreePort()
     {

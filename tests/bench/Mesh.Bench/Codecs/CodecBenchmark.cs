@@ -1,12 +1,14 @@
+extern alias Proxy;
+
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
-using Mesh.Proxy.Http;
-using Mesh.Proxy.Http.Hpack;
-using Mesh.Proxy.Http.Http1;
-using Mesh.Proxy.Http.Http2;
-using Mesh.Proxy.Http.Translation;
+using Proxy::Mesh.Proxy.Http;
+using Proxy::Mesh.Proxy.Http.Hpack;
+using Proxy::Mesh.Proxy.Http.Http1;
+using Proxy::Mesh.Proxy.Http.Http2;
+using Proxy::Mesh.Proxy.Http.Translation;
 
 namespace Mesh.Bench.Codecs;
 

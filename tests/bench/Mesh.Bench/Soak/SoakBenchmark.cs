@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Mesh.Bench.Tcp;
+using Mesh.Bench.Pairs;
 
 namespace Mesh.Bench.Soak;
 
@@ -24,51 +24,35 @@ internal static class SoakBenchmark
 
     public static async Task<Report> RunAsync(string[] arguments)
     {
-        string Option(string name, string fallback) => arguments.SkipWhile(a => a != name).Skip(1).FirstOrDefault(fallback);
+        string Option(string name, string fallback) => Options.Of(arguments, name) ?? fallback;
         TimeSpan Minutes(string name) => TimeSpan.FromMinutes(double.Parse(Option(name, "5"), CultureInfo.InvariantCulture));
         TimeSpan warm = Minutes("--warm"), counted = Minutes("--minutes");
         var work = Option("--work", "renewals,messages,connections,bulk").Split(',').ToHashSet();
         var settings = new Dictionary<string, string>();
         if (work.Contains("renewals")) (settings["MESH_PROXY_IDENTITY_MIN_REFRESH"], settings["MESH_PROXY_IDENTITY_MAX_REFRESH"]) = ("100ms", Option("--renewal", "10s"));
-        var directory = Directory.CreateTempSubdirectory("mesh-bench-").FullName;
-        var processes = new List<Process>();
-        try
+        await using var bench = new Workbench();
+        var load = await Load.BuildAsync("tcp", bench.Directory);
+        await bench.ServeAsync("echo", BackendProtocol.Tcp, port => load.ServeAsync("echo", port));
+        await bench.ServeAsync("source", BackendProtocol.Tcp, port => load.ServeAsync("source", port));
+        var pair = await bench.StartPairAsync("mesh", settings);
+        var samples = new List<Sample>();
+        var clock = Stopwatch.StartNew();
+        double failed = 0, cpu = pair.Cpu();
+        while (clock.Elapsed < warm + counted)
         {
-            var load = await Load.BuildAsync(directory);
-            int echo = Tool.FreePort(), source = Tool.FreePort();
-            processes.Add(await load.ServeAsync("echo", echo));
-            processes.Add(await load.ServeAsync("source", source));
-            await using var pair = await OurPair.StartAsync("mesh", directory, echo, source, settings);
-            string echoPort = $"{pair.EchoPort}", sourcePort = $"{pair.SourcePort}";
-            var samples = new List<Sample>();
-            var clock = Stopwatch.StartNew();
-            double failed = 0, cpu = pair.Cpu();
-            while (clock.Elapsed < warm + counted)
-            {
-                if (work.Contains("messages")) await load.RunAsync(() => { }, "pingpong", echoPort, "50", "200", "0", "3");
-                if (work.Contains("connections")) failed += (await load.RunAsync(() => { }, "churn", echoPort, "8", "0", "1"))["failed"];
-                if (work.Contains("bulk")) await load.RunAsync(() => { }, "bulk", sourcePort, "4", "400000000");
-                await Task.Delay(Pause, TimeProvider.System, CancellationToken.None);
-                // After the pause: connections that have just ended are not growth.
-                samples.Add(new Sample(clock.Elapsed, Of(pair.Outbound), Of(pair.Inbound)));
-                await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds,4:0} s: outbound {samples[^1].Outbound}, inbound {samples[^1].Inbound}"));
-            }
-
-            var report = Summarise([.. samples.Where(s => s.At > warm)], warm, counted);
-            report.Figure("new connections failed", "of all", [failed]);
-            report.Figure("cores in use by a proxy, on average", "", [(pair.Cpu() - cpu) / 2e9 / clock.Elapsed.TotalSeconds]);
-            return report;
+            if (work.Contains("messages")) await load.MeasureAsync(pair, "pingpong", "echo", "50", "200", "0", "3");
+            if (work.Contains("connections")) failed += (await load.MeasureAsync(pair, "churn", "echo", "8", "0", "1"))["failed"];
+            if (work.Contains("bulk")) await load.MeasureAsync(pair, "bulk", "source", "4", "400000000");
+            await Task.Delay(Pause, TimeProvider.System, CancellationToken.None);
+            // After the pause: connections that have just ended are not growth.
+            samples.Add(new Sample(clock.Elapsed, Of(pair.Outbound), Of(pair.Inbound)));
+            await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds,4:0} s: outbound {samples[^1].Outbound}, inbound {samples[^1].Inbound}"));
         }
-        finally
-        {
-            foreach (var process in processes)
-            {
-                process.Kill();
-                await process.WaitForExitAsync();
-            }
 
-            Directory.Delete(directory, recursive: true);
-        }
+        var report = Summarise([.. samples.Where(s => s.At > warm)], warm, counted);
+        report.Figure("new connections failed", "of all", [failed]);
+        report.Figure("cores in use by a proxy, on average", "", [(pair.Cpu() - cpu) / 2e9 / clock.Elapsed.TotalSeconds]);
+        return report;
     }
 
     private static Report Summarise(Sample[] samples, TimeSpan warm, TimeSpan counted)

@@ -1,5 +1,4 @@
-using System.Diagnostics;
-using System.Globalization;
+using Mesh.Bench.Pairs;
 
 namespace Mesh.Bench.Tcp;
 
@@ -15,115 +14,69 @@ internal static class TcpBenchmark
 
     public static async Task<Report> RunAsync(string[] arguments)
     {
-        var rounds = arguments.SkipWhile(a => a != "--rounds").Skip(1).Select(int.Parse).FirstOrDefault(5);
-        var names = arguments.SkipWhile(a => a != "--only").Skip(1).FirstOrDefault("mesh,nginx,haproxy").Split(',').ToList();
-        // --variant NAME=VALUE: ours once more with that in the environment of its proxies, to see what a setting is worth.
-        var variant = arguments.SkipWhile(a => a != "--variant").Skip(1).FirstOrDefault();
-        var figures = arguments.SkipWhile(a => a != "--figures").Skip(1).FirstOrDefault("pingpong,bulk,churn").Split(',');
-        if (variant is not null) names.Insert(1, "variant");
-        var directory = Directory.CreateTempSubdirectory("mesh-bench-").FullName;
-        var processes = new List<Process>();
-        var pairs = new List<ProxyPair>();
-        try
+        var rounds = Options.Rounds(arguments);
+        var figures = Options.ListOf(arguments, "--figures", "pingpong", "bulk", "churn");
+        await using var bench = new Workbench();
+        var load = await Load.BuildAsync("tcp", bench.Directory);
+        await bench.ServeAsync("echo", BackendProtocol.Tcp, port => load.ServeAsync("echo", port));
+        await bench.ServeAsync("source", BackendProtocol.Tcp, port => load.ServeAsync("source", port));
+        foreach (var name in Options.ListOf(arguments, "--only", "mesh", "nginx", "haproxy"))
         {
-            var load = await Load.BuildAsync(directory);
-            int echo = Tool.FreePort(), source = Tool.FreePort();
-            processes.Add(await load.ServeAsync("echo", echo));
-            processes.Add(await load.ServeAsync("source", source));
-            var certificates = await Peers.MakeCertificatesAsync(directory);
-            foreach (var name in names)
-            {
-                pairs.Add(name switch
-                {
-                    "mesh" => await OurPair.StartAsync(name, directory, echo, source, new Dictionary<string, string>()),
-                    "variant" => await OurPair.StartAsync(name, directory, echo, source, new Dictionary<string, string> { [variant!.Split('=')[0]] = variant.Split('=', 2)[1] }),
-                    "nginx" => await Peers.NginxAsync(directory, certificates, echo, source),
-                    "haproxy" => await Peers.HaproxyAsync(directory, certificates, echo, source),
-                    _ => throw new ArgumentException($"there is no peer named {name}"),
-                });
-            }
-
-            var results = pairs.ToDictionary(p => p.Name, _ => new Dictionary<string, List<double>>());
-            for (var round = 1; round <= rounds; round++)
-            {
-                foreach (var pair in pairs)
-                {
-                    await Console.Error.WriteLineAsync($"round {round} of {rounds}: {pair.Name}");
-                    await MeasureAsync(load, pair, figures, results[pair.Name]);
-                }
-            }
-
-            return Summarise(results);
+            await bench.StartPairAsync(name);
+            // --variant NAME=VALUE: ours once more with that in the environment of its proxies, to see what a setting is worth.
+            if (name == "mesh" && Options.Of(arguments, "--variant")?.Split('=', 2) is [var key, var value])
+                await bench.StartPairAsync("variant", new Dictionary<string, string> { [key] = value });
         }
-        finally
+
+        var results = new Rounds();
+        for (var round = 1; round <= rounds; round++)
         {
-            foreach (var pair in pairs) await pair.DisposeAsync();
-            foreach (var process in processes)
+            foreach (var pair in bench.Pairs)
             {
-                process.Kill();
-                await process.WaitForExitAsync();
+                await Console.Error.WriteLineAsync($"round {round} of {rounds}: {pair.Name}");
+                await MeasureAsync(load, pair, figures, results);
             }
-
-            Directory.Delete(directory, recursive: true);
         }
+
+        return Summarise(results, bench.Pairs.Select(p => p.Name));
     }
 
-    private static async Task MeasureAsync(Load load, ProxyPair pair, string[] figures, Dictionary<string, List<double>> results)
+    private static async Task MeasureAsync(Load load, ProxyPair pair, IReadOnlyList<string> figures, Rounds results)
     {
-        void Add(string figure, double value)
-        {
-            if (!results.TryGetValue(figure, out var values)) results[figure] = values = [];
-            values.Add(value);
-        }
-
-        long before = 0;
-        var echo = pair.EchoPort.ToString(CultureInfo.InvariantCulture);
+        void Add(string figure, string unit, double value) => results.Add(pair.Name, figure, unit, value);
         if (figures.Contains("pingpong"))
         {
-            var pingpong = await load.RunAsync(() => before = pair.Cpu(), "pingpong", echo, $"{Connections}", $"{MessageBytes}", "1", "4");
-            Add("ping-pong, CPU", (pair.Cpu() - before) / 1e3 / 2 / pingpong["count"]);
-            Add("ping-pong, rate", pingpong["count"] / pingpong["seconds"]);
-            Add("ping-pong, p99", pingpong["p99"]);
-            Add("resident", pair.OutboundMegabytes());
-            Add("of that anonymous", pair.OutboundAnonymousMegabytes());
+            var pingpong = await load.MeasureAsync(pair, "pingpong", "echo", $"{Connections}", $"{MessageBytes}", "1", "4");
+            Add("ping-pong, CPU", "us each", pingpong.CpuEach);
+            Add("ping-pong, rate", "1/s", pingpong.Rate);
+            Add("ping-pong, p99", "us", pingpong["p99"]);
+            Add("resident", "MB", pingpong.Observed.Outbound.Resident);
+            Add("of that anonymous", "MB", pingpong.Observed.Outbound.Anonymous);
         }
 
         if (figures.Contains("bulk"))
         {
-            var bulk = await load.RunAsync(() => before = pair.Cpu(), "bulk", pair.SourcePort.ToString(CultureInfo.InvariantCulture), "4", BulkBytes.ToString(CultureInfo.InvariantCulture));
-            Add("bulk, CPU", (pair.Cpu() - before) / 1e6 / 2 / (bulk["count"] / 1e9));
-            Add("bulk, rate", bulk["count"] / 1e6 / bulk["seconds"]);
+            var bulk = await load.MeasureAsync(pair, "bulk", "source", "4", $"{BulkBytes}");
+            Add("bulk, CPU", "ms/GB", bulk.CpuEach * 1e6);
+            Add("bulk, rate", "MB/s", bulk.Rate / 1e6);
         }
 
         if (figures.Contains("churn"))
         {
-            var churn = await load.RunAsync(() => before = pair.Cpu(), "churn", echo, "16", "1", "3");
-            Add("new connections, CPU", (pair.Cpu() - before) / 1e3 / 2 / churn["count"]);
-            Add("new connections, rate", churn["count"] / churn["seconds"]);
-            Add("new connections, failed", churn["failed"]);
+            var churn = await load.MeasureAsync(pair, "churn", "echo", "16", "1", "3");
+            Add("new connections, CPU", "us each", churn.CpuEach);
+            Add("new connections, rate", "1/s", churn.Rate);
+            Add("new connections, failed", "of all", churn["failed"]);
         }
     }
 
-    private static readonly Dictionary<string, string> Units = new()
-    {
-        ["ping-pong, CPU"] = "us each", ["ping-pong, rate"] = "1/s", ["ping-pong, p99"] = "us", ["resident"] = "MB", ["of that anonymous"] = "MB",
-        ["bulk, CPU"] = "ms/GB", ["bulk, rate"] = "MB/s",
-        ["new connections, CPU"] = "us each", ["new connections, rate"] = "1/s", ["new connections, failed"] = "of all",
-    };
-
-    private static Report Summarise(Dictionary<string, Dictionary<string, List<double>>> results)
+    private static Report Summarise(Rounds results, IEnumerable<string> pairs)
     {
         var report = new Report("tcp");
-        foreach (var figure in results.Values.First().Keys)
-            foreach (var (pair, figures) in results)
-                report.Figure($"{pair}: {figure}", Units[figure], figures[figure]);
-        foreach (var peer in results.Keys.Where(p => p != "mesh" && results.ContainsKey("mesh")))
+        results.AddTo(report);
+        foreach (var peer in pairs.Where(p => p != "mesh"))
         {
-            void Ratio(string ratio, string figure, string bar)
-            {
-                if (results["mesh"].ContainsKey(figure)) report.Ratio($"{ratio}, mesh / {peer}", $"mesh: {figure}", $"{peer}: {figure}", peer == "nginx" ? bar : "-");
-            }
-
+            void Ratio(string ratio, string figure, string bar) => results.AddRatio(report, ratio, figure, peer, peer == "nginx" ? bar : "-");
             Ratio("CPU per GB", "bulk, CPU", "<= 1.0");
             Ratio("CPU per ping-pong", "ping-pong, CPU", "<= 0.9");
             Ratio("new mTLS connections/s", "new connections, rate", ">= 0.8");

@@ -1,48 +1,16 @@
-// A small load generator and backend for the TCP benchmarks; one thread, epoll, loopback only.
+// Load generator and backend of the TCP benchmarks; one thread, epoll, loopback only.
 //
-//   load echo PORT                                    echoes what it gets
-//   load source PORT                                  reads an 8-byte big-endian count, sends that many bytes, again
-//   load pingpong PORT CONNECTIONS SIZE WARM SECONDS  closed loop of SIZE bytes and back on open connections
-//   load bulk PORT CONNECTIONS BYTES                  asks a source for BYTES in all, discards them
-//   load churn PORT CONCURRENCY WARM SECONDS          connect, 16 bytes and back, close; again
-//
-// A client prints "begin" when its warm period is over (the caller reads CPU times then), and one line of key=value at the end.
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
-enum { BUF = 256 * 1024, MAXC = 4096 };
-static char buf[BUF];
-
-static void die(const char *what) { perror(what); exit(1); }
-static int64_t now_us(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000LL + t.tv_nsec / 1000; }
-static struct sockaddr_in loopback(int port) { struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}; return a; }
-static void nodelay(int fd) { int one = 1; setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); }
-
-static int dial(int port, int nonblocking) {
-    int fd = socket(AF_INET, SOCK_STREAM | (nonblocking ? SOCK_NONBLOCK : 0), 0);
-    if (fd < 0) die("socket");
-    struct sockaddr_in a = loopback(port);
-    if (connect(fd, (void *)&a, sizeof a) < 0 && errno != EINPROGRESS) { close(fd); return -1; }
-    nodelay(fd);
-    return fd;
-}
+//   tcp echo PORT                                    echoes what it gets
+//   tcp source PORT                                  reads an 8-byte big-endian count, sends that many bytes, again
+//   tcp pingpong PORT CONNECTIONS SIZE WARM SECONDS  closed loop of SIZE bytes and back on open connections
+//   tcp bulk PORT CONNECTIONS BYTES                  asks a source for BYTES in all, discards them
+//   tcp churn PORT CONCURRENCY WARM SECONDS          connect, 16 bytes and back, close; again
+#include "common.h"
 
 // ---- servers ----
 struct peer { int fd; int64_t owed; int have; unsigned char ask[8]; char *held; int off, len; };
-static struct peer *peers[65536];
+static struct peer *peers[MAXFD];
 
-static void watch(int ep, int op, int fd, uint32_t events) { struct epoll_event e = {.events = events, .data.fd = fd}; if (epoll_ctl(ep, op, fd, &e) < 0) die("epoll_ctl"); }
 static void drop(int fd) { free(peers[fd]->held); free(peers[fd]); peers[fd] = NULL; close(fd); }
 
 static int pump_source(struct peer *p) { // 1: wants to write, 0: idle
@@ -55,20 +23,14 @@ static int pump_source(struct peer *p) { // 1: wants to write, 0: idle
 }
 
 static void serve(int port, int source) {
-    int ls = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1, ep = epoll_create1(0);
-    setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in a = loopback(port);
-    if (bind(ls, (void *)&a, sizeof a) < 0 || listen(ls, 4096) < 0) die("listen");
-    watch(ep, EPOLL_CTL_ADD, ls, EPOLLIN);
-    puts("ready"); fflush(stdout);
+    int ep = epoll_create1(0), ls = listener(ep, port);
     struct epoll_event ev[512];
     for (;;) {
         int n = epoll_wait(ep, ev, 512, -1);
         for (int i = 0; i < n; i++) {
             int fd = ev[i].data.fd;
             if (fd == ls) {
-                int c;
-                while ((c = accept4(ls, NULL, NULL, SOCK_NONBLOCK)) >= 0) { if (c >= 65536) { close(c); continue; } nodelay(c); peers[c] = calloc(1, sizeof(struct peer)); peers[c]->fd = c; watch(ep, EPOLL_CTL_ADD, c, EPOLLIN); }
+                for (int c; (c = accept_next(ep, ls)) >= 0;) { peers[c] = calloc(1, sizeof(struct peer)); peers[c]->fd = c; }
                 continue;
             }
             struct peer *p = peers[fd];
@@ -104,13 +66,12 @@ static void serve(int port, int source) {
 }
 
 // ---- clients ----
-static uint32_t *lat; static size_t nlat, caplat;
-static void record(int64_t us) { if (nlat == caplat) { caplat = caplat ? caplat * 2 : 1 << 20; lat = realloc(lat, caplat * sizeof *lat); } lat[nlat++] = us; }
-static int by_value(const void *a, const void *b) { uint32_t x = *(uint32_t *)a, y = *(uint32_t *)b; return x < y ? -1 : x > y; }
-static void finish(const char *what, int64_t count, int64_t failed, int64_t us) {
-    qsort(lat, nlat, sizeof *lat, by_value);
-    printf("kind=%s count=%lld failed=%lld seconds=%.6f p50=%u p99=%u max=%u\n", what, (long long)count, (long long)failed, us / 1e6,
-           nlat ? lat[nlat / 2] : 0, nlat ? lat[nlat * 99 / 100] : 0, nlat ? lat[nlat - 1] : 0);
+static struct latencies latencies;
+static void finish(int64_t count, int64_t failed, int64_t us) {
+    ended();
+    sort(&latencies);
+    printf("count=%lld failed=%lld seconds=%.6f p50=%u p99=%u max=%u\n", (long long)count, (long long)failed, us / 1e6,
+           quantile(&latencies, 0.5), quantile(&latencies, 0.99), quantile(&latencies, 1));
     exit(0);
 }
 
@@ -133,8 +94,8 @@ static void pingpong(int port, int conns, int size, double warm, double seconds)
         int n = epoll_wait(ep, ev, 512, 5000);
         if (n == 0) { fprintf(stderr, "stalled\n"); exit(1); }
         int64_t t = now_us();
-        if (!on && t >= begin) { on = 1; begin = t; end = t + (int64_t)(seconds * 1e6); puts("begin"); fflush(stdout); }
-        if (t >= end) finish("pingpong", count, 0, t - begin);
+        if (!on && t >= begin) { on = 1; begin = t; end = t + (int64_t)(seconds * 1e6); began(); }
+        if (t >= end) finish(count, 0, t - begin);
         for (int i = 0; i < n; i++) {
             struct call *c = &calls[ev[i].data.u32];
             ssize_t r = recv(c->fd, buf, size - c->got, MSG_DONTWAIT);
@@ -142,7 +103,7 @@ static void pingpong(int port, int conns, int size, double warm, double seconds)
             if (r <= 0) { fprintf(stderr, "connection lost: %s\n", r ? strerror(errno) : "end of stream"); exit(1); }
             if ((c->got += r) < size) continue;
             c->got = 0; t = now_us();
-            if (on) { count++; record(t - c->start); }
+            if (on) { count++; record(&latencies, t - c->start); }
             c->start = t;
             if (send(c->fd, buf, size, MSG_NOSIGNAL) != size) die("send");
         }
@@ -157,7 +118,7 @@ static void bulk(int port, int conns, int64_t bytes) {
     for (int round = 0; round < 2; round++) {
         int64_t ask = round ? each : 1 << 20; unsigned char q[8];
         for (int k = 0; k < 8; k++) q[k] = ask >> (56 - 8 * k);
-        if (round) { puts("begin"); fflush(stdout); begin = now_us(); }
+        if (round) { began(); begin = now_us(); }
         for (int i = 0; i < conns; i++) if (send(calls[i].fd, q, 8, MSG_NOSIGNAL) != 8) die("send");
         got = 0; want = ask * conns;
         struct epoll_event ev[512];
@@ -172,7 +133,7 @@ static void bulk(int port, int conns, int64_t bytes) {
             }
         }
     }
-    finish("bulk", got, 0, now_us() - begin);
+    finish(got, 0, now_us() - begin);
 }
 
 static int reopen(int ep, int i, int port) {
@@ -191,8 +152,8 @@ static void churn(int port, int conns, double warm, double seconds) {
         int n = epoll_wait(ep, ev, 512, 5000);
         if (n == 0) { fprintf(stderr, "stalled\n"); exit(1); }
         int64_t t = now_us();
-        if (!on && t >= begin) { on = 1; begin = t; end = t + (int64_t)(seconds * 1e6); puts("begin"); fflush(stdout); }
-        if (t >= end) finish("churn", count, failed, t - begin);
+        if (!on && t >= begin) { on = 1; begin = t; end = t + (int64_t)(seconds * 1e6); began(); }
+        if (t >= end) finish(count, failed, t - begin);
         for (int i = 0; i < n; i++) {
             int id = ev[i].data.u32; struct call *c = &calls[id]; int over = 0;
             if (!c->connected) {
@@ -206,7 +167,7 @@ static void churn(int port, int conns, double warm, double seconds) {
                 if (r <= 0) over = -1; else if ((c->got += r) == 16) over = 1;
             }
             if (!over) continue;
-            if (on) { if (over > 0) { count++; record(now_us() - c->start); } else failed++; }
+            if (on) { if (over > 0) { count++; record(&latencies, now_us() - c->start); } else failed++; }
             close(c->fd);
             if (reopen(ep, id, port) < 0) die("connect");
         }
@@ -221,6 +182,6 @@ int main(int n, char **a) {
     if (n == 7 && !strcmp(a[1], "pingpong") && atoi(a[3]) <= MAXC) pingpong(atoi(a[2]), atoi(a[3]), atoi(a[4]), atof(a[5]), atof(a[6]));
     if (n == 5 && !strcmp(a[1], "bulk") && atoi(a[3]) <= MAXC) bulk(atoi(a[2]), atoi(a[3]), atoll(a[4]));
     if (n == 6 && !strcmp(a[1], "churn") && atoi(a[3]) <= MAXC) churn(atoi(a[2]), atoi(a[3]), atof(a[4]), atof(a[5]));
-    fprintf(stderr, "usage: see the head of load.c\n");
+    fprintf(stderr, "usage: see the head of tcp.c\n");
     return 64;
 }
