@@ -28,8 +28,8 @@ internal delegate ValueTask<Dialled> Dial(CancellationToken stop);
 /// </summary>
 internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counters) : IDisposable
 {
-    /// <summary>Requests that may wait for one server. Linkerd's queue.</summary>
-    public const int MaxWaiting = 100;
+    /// <summary>Requests that may wait for one server, for the fail-fast time at most: a bound on memory. Linkerd's.</summary>
+    public const int MaxWaiting = 10_000;
 
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(5);
