@@ -26,7 +26,7 @@ public sealed class HttpClientTests
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/{round % 7}?{round}")
             {
-                Version = HttpVersion.Version20,
+                Version = System.Net.HttpVersion.Version20,
                 VersionPolicy = HttpVersionPolicy.RequestVersionExact,
             };
             var name = "x-" + random.Next(20);
