@@ -29,6 +29,9 @@ internal sealed record OutboundPolicy
     /// <summary>Of the service, for metrics and logs.</summary>
     public required ResourceName Parent { get; init; }
 
+    /// <summary>The control plane has none for this service.</summary>
+    public bool IsDefault { get; private init; }
+
     public PolicyProtocol Protocol { get; init; }
 
     /// <summary>Milliseconds for the first bytes to come before they count as none; at least 1.</summary>
@@ -53,6 +56,6 @@ internal sealed record OutboundPolicy
             Backends = new RouteBackends(byWeight: false, [new RouteBackend(backend, 1, RouteFilters.None)]),
         };
         var table = RouteTable.Single(rule);
-        return new OutboundPolicy { Parent = backend.Resource, Http1 = table, Http2 = table, Opaque = rule with { Route = ResourceName.Default("opaque") } };
+        return new OutboundPolicy { Parent = backend.Resource, IsDefault = true, Http1 = table, Http2 = table, Opaque = rule with { Route = ResourceName.Default("opaque") } };
     }
 }
