@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Mesh.Destination.Services;
 using Mesh.Grpc;
 using Mesh.Protocol.Destination;
+using Mesh.Protocol.Outbound;
 
 namespace Mesh.Destination.Discovery;
 
@@ -38,6 +39,7 @@ internal sealed class ServiceFeed
 internal sealed class Edition(long number, Service? service, ImmutableArray<SharedMessage<Update>> fromPrevious)
 {
     private readonly TaskCompletionSource _superseded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SharedMessage<OutboundPolicy>? _policy = service is null ? null : new SharedMessage<OutboundPolicy>(service.Policy);
     private SharedMessage<Update>[]? _whole;
 
     public long Number => number;
@@ -49,6 +51,9 @@ internal sealed class Edition(long number, Service? service, ImmutableArray<Shar
 
     /// <summary>The whole state, for a stream that begins. Two streams may both build it the first time; it is the same.</summary>
     public IReadOnlyList<SharedMessage<Update>> Whole => _whole ??= [.. EndpointMessages.Whole(service)];
+
+    /// <summary>What becomes of traffic to the service; null when there is none.</summary>
+    public SharedMessage<OutboundPolicy>? Policy => _policy;
 
     /// <summary>Completes when a newer edition is in force.</summary>
     public Task Superseded => _superseded.Task;

@@ -31,6 +31,7 @@ internal sealed class DestinationServer : IRunningService
     private readonly SourceBound _sources;
     private Task[] _background = [];
     private ListenerHost? _discovery;
+    private ListenerHost? _policies;
     private ListenerHost? _admin;
 
     private DestinationServer(DestinationSettings settings, TimeProvider time, ILoggerFactory logs)
@@ -43,6 +44,9 @@ internal sealed class DestinationServer : IRunningService
     }
 
     public System.Net.IPEndPoint Address => _discovery!.Address;
+
+    /// <summary>Null when routes are told at <see cref="Address"/> only.</summary>
+    public System.Net.IPEndPoint? PolicyAddress => _policies?.Address;
 
     public System.Net.IPEndPoint AdminAddress => _admin!.Address;
 
@@ -70,10 +74,12 @@ internal sealed class DestinationServer : IRunningService
     public async Task<int> StopAsync()
     {
         await _stopping.CancelAsync();
-        var cut = await _discovery!.StopAsync(_settings.ShutdownGracePeriod, _time);
+        var cuts = await Task.WhenAll(
+            _discovery!.StopAsync(_settings.ShutdownGracePeriod, _time),
+            _policies?.StopAsync(_settings.ShutdownGracePeriod, _time) ?? Task.FromResult(0));
         // Last, so that a probe sees "stopping" and not a closed port for as long as calls are served.
         await _admin!.StopAsync(TimeSpan.FromSeconds(1), _time);
-        return cut;
+        return cuts.Sum();
     }
 
     public async ValueTask DisposeAsync()
@@ -83,6 +89,7 @@ internal sealed class DestinationServer : IRunningService
         // What a part ended with was told through Failed; here only its end matters.
         foreach (var part in _background) await part.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         if (_discovery is not null) await _discovery.DisposeAsync();
+        if (_policies is not null) await _policies.DisposeAsync();
         if (_admin is not null) await _admin.DisposeAsync();
         _services.Dispose();
         _identity.Dispose();
@@ -95,26 +102,35 @@ internal sealed class DestinationServer : IRunningService
         var pages = new AdminPages(_readiness, WriteMetrics, FrozenDictionary<string, Action<Utf8JsonWriter>>.Empty, _time);
         _admin = await ListenerHost.StartAsync(
             DestinationSettings.AdminKey, _settings.Admin, services => { }, ServerBounds.ForAdmin, listen => listen.Protocols = HttpProtocols.Http1, app => app.Run(pages.AnswerAsync), _logs, ct);
-        _discovery = await ListenerHost.StartAsync(
-            DestinationSettings.ListenKey,
-            _settings.Listen,
-            services => services.AddGrpc(options =>
-            {
-                options.MaxReceiveMessageSize = MaxMessageBytes;
-                options.TimeProvider = _time;
-            }),
-            kestrel => ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes),
-            listen =>
-            {
-                _sources.Guard(listen);
-                listen.Protocols = HttpProtocols.Http2;
-                listen.UseGrpcTls(new TlsHandshakeCallbackOptions { HandshakeTimeout = TimeSpan.FromSeconds(10), OnConnection = context => ValueTask.FromResult(TlsFor(context.Connection)) });
-            },
-            app => app.MapGrpcService(new DestinationEndpoint(_register, _settings.TrustDomain, _metrics, _time, _logs.CreateLogger<DestinationEndpoint>(), _stopping.Token)),
-            _logs,
-            ct);
+        var calls = new ProxyCalls(_settings.TrustDomain, _metrics, _time, _stopping.Token);
+        var policies = new PolicyEndpoint(_register, calls);
+        _discovery = await ServeAsync(DestinationSettings.ListenKey, _settings.Listen, app =>
+        {
+            app.MapGrpcService(new DestinationEndpoint(_register, calls, _logs.CreateLogger<DestinationEndpoint>()));
+            app.MapGrpcService(policies);
+        }, ct);
+        if (_settings.PolicyListen is { } address) _policies = await ServeAsync(DestinationSettings.PolicyListenKey, address, app => app.MapGrpcService(policies), ct);
         Failed = FirstFailureAsync();
     }
+
+    private Task<ListenerHost> ServeAsync(string setting, System.Net.IPEndPoint address, Action<Microsoft.AspNetCore.Builder.WebApplication> map, CancellationToken ct) => ListenerHost.StartAsync(
+        setting,
+        address,
+        services => services.AddGrpc(options =>
+        {
+            options.MaxReceiveMessageSize = MaxMessageBytes;
+            options.TimeProvider = _time;
+        }),
+        kestrel => ServerBounds.ForCalls(kestrel, _settings.MaxConnections, 2 * MaxMessageBytes),
+        listen =>
+        {
+            _sources.Guard(listen);
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseGrpcTls(new TlsHandshakeCallbackOptions { HandshakeTimeout = TimeSpan.FromSeconds(10), OnConnection = context => ValueTask.FromResult(TlsFor(context.Connection)) });
+        },
+        map,
+        _logs,
+        ct);
 
     // Made anew for every connection, from the certificate and the bundle of that moment.
     private SslServerAuthenticationOptions TlsFor(ConnectionContext connection)
@@ -178,7 +194,7 @@ internal sealed class DestinationServer : IRunningService
 
     private async Task<Exception> FirstFailureAsync()
     {
-        var first = await Task.WhenAny([_discovery!.Failed, _admin!.Failed, .. _background]);
+        var first = await Task.WhenAny([_discovery!.Failed, _admin!.Failed, .. _policies is null ? Array.Empty<Task>() : [_policies.Failed], .. _background]);
         if (_life.IsCancellationRequested) await Task.Delay(Timeout.Infinite, CancellationToken.None);
         if (first is Task<Exception> listener) return await listener;
         return first.Exception?.InnerException ?? new InvalidOperationException("A part of the service that should not end has ended.");

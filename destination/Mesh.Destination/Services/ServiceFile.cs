@@ -13,6 +13,7 @@ namespace Mesh.Destination.Services;
 ///     "endpoints": [ { "address": "127.0.0.1:8080", "identity": "spiffe://example.org/ns/demo/sa/web", "serverName": "web.demo...",
 ///                      "inboundPort": 4143, "weight": 10000, "opaque": false, "labels": { "pod": "web-0" } } ] } ] }
 /// </code>
+/// What a service's <c>routes</c> hold is in docs/destination.md.
 /// Only <c>authority</c> and <c>address</c> are required; <c>identity</c> asks for <c>serverName</c>. Unknown members are faults: they are misspellings.
 /// </summary>
 internal static class ServiceFile
@@ -20,7 +21,6 @@ internal static class ServiceFile
     private const int MaxServices = 10_000;
     private const int MaxEndpoints = 100_000;
     private const int MaxLabels = 32;
-    private const int MaxFaults = 50;
 
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = 16, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
@@ -42,12 +42,9 @@ internal static class ServiceFile
         }
     }
 
-    private sealed class Reader
+    private sealed class Reader : JsonReader
     {
-        private readonly List<string> _faults = [];
         private int _endpoints;
-
-        public ImmutableArray<string> Faults => [.. _faults];
 
         public List<Service> Services(JsonElement root)
         {
@@ -77,7 +74,7 @@ internal static class ServiceFile
 
         private Service? Service(string at, JsonElement element)
         {
-            if (!Members(element, at, ["authority", "opaque", "endpoints"], out var members)) return null;
+            if (!Members(element, at, ["authority", "opaque", "endpoints", "protocol", "failureAccrual", "routes"], out var members)) return null;
             if (!Authority.TryParse(Text(members, at, "authority"), out var authority)) Fault($"{at}.authority", "must be name:port");
             else if (authority.Address is not null) Fault($"{at}.authority", "must be a name, not an address");
             var opaque = Flag(members, at, "opaque");
@@ -104,7 +101,7 @@ internal static class ServiceFile
             endpoints.Sort((a, b) => string.CompareOrdinal(a.Address.ToString(), b.Address.ToString()));
             for (var i = 1; i < endpoints.Count; i++)
                 if (endpoints[i].Address.Equals(endpoints[i - 1].Address)) Fault($"{at}.endpoints", $"{endpoints[i].Address} is there twice");
-            return new Service(authority, opaque, endpoints.ToImmutable());
+            return new Service(authority, opaque, endpoints.ToImmutable()) { Policy = new RouteReader(this, authority).Read(at, members, opaque) };
         }
 
         private Endpoint? Endpoint(string at, JsonElement element, bool opaque)
@@ -161,53 +158,5 @@ internal static class ServiceFile
 
             return labels.ToImmutable();
         }
-
-        private bool Members(JsonElement element, string at, ReadOnlySpan<string> known, out Dictionary<string, JsonElement> members)
-        {
-            members = [];
-            if (element.ValueKind != JsonValueKind.Object)
-            {
-                Fault(at, "must be an object");
-                return false;
-            }
-
-            foreach (var member in element.EnumerateObject())
-            {
-                if (!known.Contains(member.Name)) Fault($"{at}.{Shorten(member.Name)}", "is not known here");
-                members[member.Name] = member.Value;
-            }
-
-            return true;
-        }
-
-        private string? Text(Dictionary<string, JsonElement> members, string at, string name)
-        {
-            if (!members.TryGetValue(name, out var element) || element.ValueKind == JsonValueKind.Null) return null;
-            if (element.ValueKind == JsonValueKind.String) return element.GetString();
-            Fault($"{at}.{name}", "must be a text");
-            return null;
-        }
-
-        private bool Flag(Dictionary<string, JsonElement> members, string at, string name)
-        {
-            if (!members.TryGetValue(name, out var element)) return false;
-            if (element.ValueKind is not (JsonValueKind.True or JsonValueKind.False)) Fault($"{at}.{name}", "must be true or false");
-            return element.ValueKind == JsonValueKind.True;
-        }
-
-        private long? Number(Dictionary<string, JsonElement> members, string at, string name, long least, long most)
-        {
-            if (!members.TryGetValue(name, out var element)) return null;
-            if (element.ValueKind == JsonValueKind.Number && element.TryGetInt64(out var number) && number >= least && number <= most) return number;
-            Fault($"{at}.{name}", $"must be a number from {least} to {most}");
-            return null;
-        }
-
-        private void Fault(string at, string what)
-        {
-            if (_faults.Count < MaxFaults) _faults.Add($"{at}: {what}");
-        }
-
-        private static string Shorten(string name) => name.Length <= 40 ? name : name[..40];
     }
 }

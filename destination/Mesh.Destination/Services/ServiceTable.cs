@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Net;
+using Mesh.Protocol.Outbound;
 using Mesh.Spiffe;
 
 namespace Mesh.Destination.Services;
@@ -39,7 +40,11 @@ internal sealed record Endpoint
 /// <summary>A service and its instances, in the order of their addresses.</summary>
 internal sealed record Service(Authority Authority, bool Opaque, ImmutableArray<Endpoint> Endpoints)
 {
-    public bool Equals(Service? other) => other is not null && Authority == other.Authority && Opaque == other.Opaque && Endpoints.SequenceEqual(other.Endpoints);
+    /// <summary>What becomes of traffic to it, as proxies are told. Never changed once it is here.</summary>
+    public required OutboundPolicy Policy { get; init; }
+
+    public bool Equals(Service? other) =>
+        other is not null && Authority == other.Authority && Opaque == other.Opaque && Endpoints.SequenceEqual(other.Endpoints) && Policy.Equals(other.Policy);
 
     public override int GetHashCode() => HashCode.Combine(Authority, Opaque, Endpoints.Length);
 }

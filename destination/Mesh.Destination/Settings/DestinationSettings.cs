@@ -10,6 +10,7 @@ internal sealed record DestinationSettings
 {
     public const string Prefix = "MESH_DESTINATION_";
     public const string ListenKey = Prefix + "LISTEN_ADDR";
+    public const string PolicyListenKey = Prefix + "POLICY_LISTEN_ADDR";
     public const string AdminKey = Prefix + "ADMIN_LISTEN_ADDR";
 
     public required TrustDomain TrustDomain { get; init; }
@@ -21,6 +22,9 @@ internal sealed record DestinationSettings
     public required string? OwnDnsName { get; init; }
 
     public required IPEndPoint Listen { get; init; }
+
+    /// <summary>A second address for those who look for routes on a port of their own; null: the first is enough.</summary>
+    public required IPEndPoint? PolicyListen { get; init; }
 
     public required IPEndPoint Admin { get; init; }
 
@@ -67,6 +71,7 @@ internal sealed record DestinationSettings
         var identityId = ReadId(read, "IDENTITY_SVC_NAME", trustDomain, controlPlane, "mesh-identity");
         // Port numbers are Linkerd's.
         var listen = read.Endpoint("LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 8086));
+        var policyListen = read.Text("POLICY_LISTEN_ADDR") is null ? null : read.Endpoint("POLICY_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 8090));
         var admin = read.Endpoint("ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Any, 9990));
         var addressFile = read.Text("ADDR_FILE");
         var services = read.Required("SERVICES_FILE", "the JSON file of services to serve");
@@ -91,6 +96,7 @@ internal sealed record DestinationSettings
             OwnId = ownId!,
             OwnDnsName = new LinkerdName(trustDomain!, controlPlane).Of(ownId!),
             Listen = listen,
+            PolicyListen = policyListen,
             Admin = admin,
             AddressFile = addressFile,
             ServicesFile = services!,

@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using System.Numerics;
 using Mesh.Protocol.Trust;
 using Mesh.Proxy.Identity;
 using Mesh.Proxy.Logging;
+using Mesh.Proxy.Settings;
 using Mesh.Spiffe.Renewal;
 
 namespace Mesh.Proxy.Control;
@@ -52,6 +54,16 @@ internal sealed partial class ControlPlane
                 else Log.DiscoveryLost(_log, reason);
             };
         }
+
+        if (Policies is not null)
+        {
+            Policies.ReachableChanged += (reachable, reason) =>
+            {
+                if (reachable) Log.PoliciesReached(_log);
+                else Log.PoliciesLost(_log, reason);
+            };
+            Policies.NotUnderstood += (target, faults) => Log.RoutesRefused(_log, target, faults);
+        }
     }
 
     private void TellExpiry(RenewalStatus status)
@@ -99,5 +111,14 @@ internal sealed partial class ControlPlane
 
         public static void DiscoveryLost(LineLog log, string reason) =>
             log.Write(LogLevel.Warn, 3552, "discovery is away; the last known endpoints are kept", ("error", reason));
+
+        public static void PoliciesReached(LineLog log) =>
+            log.Write(LogLevel.Info, 3553, "the service of routes answers");
+
+        public static void PoliciesLost(LineLog log, string reason) =>
+            log.Write(LogLevel.Warn, 3554, "the service of routes is away; the last known routes are kept", ("error", reason));
+
+        public static void RoutesRefused(LineLog log, HostPort target, ImmutableArray<string> faults) => log.Write(
+            LogLevel.Warn, 3555, "routes were not understood; their requests are refused", ("target", target), ("routes", faults.Length), ("error", faults[0]));
     }
 }

@@ -51,6 +51,16 @@ internal sealed partial class ControlPlane
         page.Sample(Directory.EndpointsLeftOut);
         page.Counter("mesh_proxy_discovery_turned_away_total", "Authorities and addresses not asked about because too many are in use.");
         page.Sample(Directory.TurnedAway);
+
+        if (Policies is null) return;
+        page.Gauge("mesh_proxy_policy_watches", "Services whose routes are followed.");
+        page.Sample(Policies.Watches);
+        page.Gauge("mesh_proxy_policy_stale_watches", "Of those, the ones that show the last known routes because the service of routes is away.");
+        page.Sample(Policies.StaleWatches);
+        page.Counter("mesh_proxy_policy_updates_total", "Changes of routes.");
+        page.Sample(Policies.Updates);
+        page.Counter("mesh_proxy_policy_rules_refused_total", "Rules that were not understood, and refuse their requests.");
+        page.Sample(Policies.RulesRefused);
     }
 
     private static double Seconds(DateTimeOffset? at) => at is { } time ? time.ToUnixTimeMilliseconds() / 1000.0 : 0;

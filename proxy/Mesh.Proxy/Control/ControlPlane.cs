@@ -1,6 +1,7 @@
 using Mesh.Proxy.Discovery;
 using Mesh.Proxy.Identity;
 using Mesh.Proxy.Logging;
+using Mesh.Proxy.Routing;
 using Mesh.Proxy.Settings;
 using Mesh.Spiffe;
 using Mesh.Spiffe.Renewal;
@@ -24,6 +25,7 @@ internal sealed partial class ControlPlane : IDisposable
     private readonly ControlChannel _certify;
     private readonly ControlChannel _trust;
     private readonly ControlChannel? _discovery;
+    private readonly ControlChannel? _policies;
     private readonly TimeProvider _time;
     private readonly LineLog _log;
     private readonly string _anchorsFile;
@@ -66,6 +68,13 @@ internal sealed partial class ControlPlane : IDisposable
                 destination.ServiceAddress, destination.ServiceId, ServerName(destination.ServiceId, destination.ServiceAddress), () => _source.Usable, anchors, time);
             string controlPlaneNamespace = identity.ServiceId.TryGetServiceAccount(out string? ns, out _) ? ns : "mesh";
             Directory = new ServiceDirectory(_discovery, destination.ContextToken, controlPlaneNamespace, () => _source.Usable is not null, time, random);
+            // One connection where one process answers for both.
+            bool together = destination.PolicyAddress == destination.ServiceAddress && destination.PolicyServiceId.Equals(destination.ServiceId);
+            _policies = together
+                ? _discovery
+                : new ControlChannel(
+                    destination.PolicyAddress, destination.PolicyServiceId, ServerName(destination.PolicyServiceId, destination.PolicyAddress), () => _source.Usable, anchors, time);
+            Policies = new PolicyDirectory(_policies, destination.ContextToken, controlPlaneNamespace, () => _source.Usable is not null, time, random);
         }
 
         LogChanges();
@@ -80,6 +89,9 @@ internal sealed partial class ControlPlane : IDisposable
 
     /// <summary>Endpoints; null when there is no discovery.</summary>
     public ServiceDirectory? Directory { get; }
+
+    /// <summary>Routes; null when there is no discovery.</summary>
+    public PolicyDirectory? Policies { get; }
 
     /// <summary>Whether a valid certificate is in force wherever it must be. False again when it has expired.</summary>
     public bool IsReady
@@ -112,6 +124,7 @@ internal sealed partial class ControlPlane : IDisposable
         ReadFile();
         List<Task> parts = [Run(FollowFileAsync), Run(Renewal.RunAsync), Run(Bundles.RunAsync)];
         if (Directory is not null) parts.Add(Run(Directory.RunAsync));
+        if (Policies is not null) parts.Add(Run(Policies.RunAsync));
         await Task.WhenAny(parts);
         await stop.CancelAsync();
         await Task.WhenAll(parts);
@@ -124,6 +137,7 @@ internal sealed partial class ControlPlane : IDisposable
         _certify.Dispose();
         _trust.Dispose();
         _discovery?.Dispose();
+        _policies?.Dispose();
         _source.Dispose();
     }
 

@@ -128,7 +128,7 @@ internal sealed class ServiceDirectory
     {
         var table = new EndpointTable(_controlPlaneNamespace);
         var watch = new Watch<Update, EndpointSet>(
-            _channel, GetRpc, Request(authority.ToString()), Update.Parser, FoldEndpoints, table.StreamOpened, EndpointSet.Absent, _mayConnect, _time, _random);
+            _channel, GetRpc, Request(authority.ToString()), Update.Parser, FoldEndpoints, table.StreamOpened, EndpointSet.Absent, AbsentFor, _mayConnect, _time, _random);
         watch.ReachableChanged += Note;
         watch.Changed += endpoints => EndpointsChanged?.Invoke(authority, endpoints);
         return watch;
@@ -146,12 +146,14 @@ internal sealed class ServiceDirectory
     private Watch<DestinationProfile, ServiceProfile> OpenProfile(IPEndPoint address)
     {
         var watch = new Watch<DestinationProfile, ServiceProfile>(
-            _channel, GetProfileRpc, Request(address.ToString()), DestinationProfile.Parser, Fold, () => { }, NoProfile, _mayConnect, _time, _random);
+            _channel, GetProfileRpc, Request(address.ToString()), DestinationProfile.Parser, Fold, () => { }, NoProfile, AbsentFor, _mayConnect, _time, _random);
         watch.ReachableChanged += Note;
         return watch;
 
         bool Fold(DestinationProfile message, ServiceProfile? before, out ServiceProfile after) => FoldProfile(address, message, before, out after);
     }
+
+    private static TimeSpan? AbsentFor(GrpcStatusCode code) => code is GrpcStatusCode.NotFound or GrpcStatusCode.InvalidArgument ? TimeSpan.FromSeconds(10) : null;
 
     // One service answers all watches: what one of them notices holds for all, and is told once.
     private void Note(bool reachable, string reason)

@@ -1,5 +1,4 @@
 using Google.Protobuf;
-using Mesh.Protocol.Destination;
 using Mesh.Proxy.Control;
 
 namespace Mesh.Proxy.Discovery;
@@ -8,29 +7,27 @@ namespace Mesh.Proxy.Discovery;
 internal delegate bool Fold<TMessage, TValue>(TMessage message, TValue? before, out TValue after);
 
 /// <summary>
-/// One subscription at the discovery service, kept open for as long as anyone cares. What it has brought stays known while the service
+/// One subscription at a service of the control plane, kept open for as long as anyone cares. What it has brought stays known while the service
 /// is away, and says that it is stale.
 /// </summary>
 internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
     where TMessage : class, IMessage<TMessage>
     where TValue : class
 {
-    // Discovery owes a first message at once.
+    // The service owes a first message at once.
     private static readonly TimeSpan FirstMessageTimeout = TimeSpan.FromSeconds(10);
-
-    // How often to ask again for what the service does not know: it may be created later.
-    private static readonly TimeSpan AbsentRetry = TimeSpan.FromSeconds(10);
 
     // A first failure may be a connection that had died unnoticed; after the second the service is away.
     private const int FailuresThatSettle = 2;
 
     private readonly ControlChannel _channel;
     private readonly string _rpc;
-    private readonly GetDestination _request;
+    private readonly IMessage _request;
     private readonly MessageParser<TMessage> _parser;
     private readonly Fold<TMessage, TValue> _fold;
     private readonly Action _opened;
     private readonly TValue _absent;
+    private readonly Func<GrpcStatusCode, TimeSpan?> _absentFor;
     private readonly Func<bool> _mayConnect;
     private readonly TimeProvider _time;
     private readonly Random _random;
@@ -45,11 +42,22 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
     private Task _cancelling = Task.CompletedTask;
     private Task _running = Task.CompletedTask;
 
+    /// <param name="channel">Where the service is.</param>
+    /// <param name="rpc">The path of the call.</param>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="parser">Of the messages that answer.</param>
+    /// <param name="fold">Brings each of them into what is known.</param>
+    /// <param name="opened">Called when a stream has begun to answer: what comes next starts from nothing.</param>
+    /// <param name="absent">What holds when the service says that it knows nothing.</param>
+    /// <param name="absentFor">Which statuses say that, and about when to ask again: what is asked for may be created later. Null: a failure.</param>
+    /// <param name="mayConnect">Whether there is a certificate to authenticate with now.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="random">Jitter; must be safe to share.</param>
     public Watch(
-        ControlChannel channel, string rpc, GetDestination request, MessageParser<TMessage> parser, Fold<TMessage, TValue> fold, Action opened, TValue absent, Func<bool> mayConnect,
-        TimeProvider time, Random random)
+        ControlChannel channel, string rpc, IMessage request, MessageParser<TMessage> parser, Fold<TMessage, TValue> fold, Action opened, TValue absent,
+        Func<GrpcStatusCode, TimeSpan?> absentFor, Func<bool> mayConnect, TimeProvider time, Random random)
     {
-        (_channel, _rpc, _request, _parser, _fold, _opened, _absent) = (channel, rpc, request, parser, fold, opened, absent);
+        (_channel, _rpc, _request, _parser, _fold, _opened, _absent, _absentFor) = (channel, rpc, request, parser, fold, opened, absent, absentFor);
         (_mayConnect, _time, _random) = (mayConnect, time, random);
         Touch();
     }
@@ -126,13 +134,13 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
                 // As soon as there is one, it is used.
                 if (!mayConnect) backoff.Reset();
                 _fault = failure?.Message ?? "the service ended the stream";
-                if (failure is { Code: GrpcStatusCode.NotFound or GrpcStatusCode.InvalidArgument })
+                if (failure is not null && _absentFor(failure.Code) is { } again)
                 {
                     // An answer, not a failure: the service is there and does not know what we ask for.
                     Connect();
                     failures = 0;
                     if (!ReferenceEquals(_current, _absent)) Publish(_absent);
-                    await Task.Delay(AbsentRetry * (0.5 + 0.5 * _random.NextDouble()), _time, ct);
+                    await Task.Delay(again * (0.5 + 0.5 * _random.NextDouble()), _time, ct);
                     continue;
                 }
 
@@ -154,7 +162,7 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
         using var opening = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
         try
         {
-            await using GrpcStream<GetDestination, TMessage> stream = await _channel.SubscribeAsync(_rpc, _request, _parser, opening.Token);
+            await using GrpcStream<IMessage, TMessage> stream = await _channel.SubscribeAsync(_rpc, _request, _parser, opening.Token);
             TMessage? message = await stream.ReadAsync(opening.Token);
             _opened();
             for (; message is not null; message = await stream.ReadAsync(ct))
@@ -173,7 +181,7 @@ internal sealed class Watch<TMessage, TValue> : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            return new GrpcCallException(GrpcStatusCode.DeadlineExceeded, "discovery did not send a first message in time");
+            return new GrpcCallException(GrpcStatusCode.DeadlineExceeded, "the service did not send a first message in time");
         }
     }
 

@@ -185,8 +185,10 @@ internal static class ProxyEnvironment
         const string key = Prefix + "DESTINATION_SVC_ADDR";
         var id = ServiceId(reader, "DESTINATION_SVC_NAME", ownDomain, "mesh-destination");
         var context = reader.Find(Prefix + "DESTINATION_CONTEXT") ?? "";
-        if (reader.Find(key) is not { } text || reader.HostPort(key, text) is not { } address || id is null) return null;
-        return new DestinationSettings { ServiceAddress = address, ServiceId = id, ContextToken = context };
+        var policy = reader.Find(Prefix + "POLICY_SVC_ADDR") is { } given ? reader.HostPort(Prefix + "POLICY_SVC_ADDR", given) : null;
+        var policyId = reader.Find(Prefix + "POLICY_SVC_NAME") is null ? id : ServiceId(reader, "POLICY_SVC_NAME", ownDomain, "mesh-destination");
+        if (reader.Find(key) is not { } text || reader.HostPort(key, text) is not { } address || id is null || policyId is null) return null;
+        return new DestinationSettings { ServiceAddress = address, ServiceId = id, ContextToken = context, PolicyAddress = policy ?? address, PolicyServiceId = policyId };
     }
 
     private static ImmutableArray<InboundService> InboundServices(SettingsReader reader) => reader.List(

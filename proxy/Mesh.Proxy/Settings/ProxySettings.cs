@@ -139,4 +139,9 @@ internal sealed record DestinationSettings
 
     /// <summary>Passed through to discovery: which pod asks (namespace, node), for topology.</summary>
     public required string ContextToken { get; init; }
+
+    /// <summary>Who knows routes; discovery itself unless it is said otherwise.</summary>
+    public required HostPort PolicyAddress { get; init; }
+
+    public required SpiffeId PolicyServiceId { get; init; }
 }

@@ -41,7 +41,8 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
             if (SpiffeId.TryParse(context.Request.Headers["caller"], out var id, out _)) context.Features.Set(new Peer(id, DateTimeOffset.MaxValue));
             return next(context);
         });
-        _app.MapGrpcService(new DestinationEndpoint(_register, TrustDomain.Parse("example.org"), _metrics, TimeProvider.System, NullLogger<DestinationEndpoint>.Instance, _stopping.Token));
+        _app.MapGrpcService(new DestinationEndpoint(
+            _register, new ProxyCalls(TrustDomain.Parse("example.org"), _metrics, TimeProvider.System, _stopping.Token), NullLogger<DestinationEndpoint>.Instance));
         await _app.StartAsync(TestContext.Current.CancellationToken);
         _channel = GrpcChannel.ForAddress(_app.Urls.First());
     }
@@ -161,6 +162,6 @@ public sealed class DestinationEndpointTests : IAsyncLifetime
             Opaque = false,
             Labels = ImmutableSortedDictionary<string, string>.Empty,
         };
-        return new ServiceTable([new Service(authority, false, [endpoint])]);
+        return new ServiceTable([new Service(authority, false, [endpoint]) { Policy = new() }]);
     }
 }

@@ -116,7 +116,7 @@ public sealed class EndpointMessagesTests
     private static Service Service(params int[] ports)
     {
         Assert.True(Authority.TryParse("a:1", out var authority));
-        return new Service(authority, false, [.. ports.Select(Endpoint)]);
+        return new Service(authority, false, [.. ports.Select(Endpoint)]) { Policy = new() };
     }
 
     private static Endpoint Endpoint(int port) => new()

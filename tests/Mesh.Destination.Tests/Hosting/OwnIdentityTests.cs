@@ -111,6 +111,22 @@ public sealed class OwnIdentityTests : IDisposable
         return json.RootElement.GetProperty("reasons").EnumerateArray().ToDictionary(r => r.GetProperty("reason").GetString()!, r => r.GetProperty("sentence").GetString()!);
     }
 
+    [Fact]
+    public async Task A_port_for_routes_is_listened_on_when_it_is_asked_for()
+    {
+        var settings = Settings("127.0.0.1:1", services: _directory.Write("services.json", "{ \"services\": [] }"));
+        await using (var one = await DestinationServer.StartAsync(settings, TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None)) Assert.Null(one.PolicyAddress);
+        settings = settings with { PolicyListen = new IPEndPoint(IPAddress.Loopback, 0) };
+        await using var two = await DestinationServer.StartAsync(settings, TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        foreach (var address in new[] { two.Address, two.PolicyAddress! })
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(address);
+        }
+
+        Assert.NotEqual(two.Address, two.PolicyAddress);
+    }
+
     private DestinationSettings Settings(string identity, string? anchors = null, string? services = null)
     {
         var environment = new Dictionary<string, string>

@@ -21,9 +21,22 @@ public sealed class DestinationSettingsTests
         Assert.True(DestinationSettings.TryRead(Complete(), out var settings, out _));
         Assert.Equal(8086, settings.Listen.Port);
         Assert.Equal(9990, settings.Admin.Port);
+        Assert.Null(settings.PolicyListen);
         Assert.Equal("spiffe://example.org/ns/mesh/sa/mesh-destination", settings.OwnId.ToString());
         Assert.Equal("spiffe://example.org/ns/mesh/sa/mesh-identity", settings.IdentityId.ToString());
         Assert.Equal("mesh-destination.mesh.serviceaccount.identity.mesh.example.org", settings.OwnDnsName);
+    }
+
+    [Fact]
+    public void Routes_may_have_a_port_of_their_own()
+    {
+        var environment = Complete();
+        environment["MESH_DESTINATION_POLICY_LISTEN_ADDR"] = "0.0.0.0:8090";
+        Assert.True(DestinationSettings.TryRead(environment, out var settings, out _));
+        Assert.Equal(8090, settings.PolicyListen!.Port);
+        environment["MESH_DESTINATION_POLICY_LISTEN_ADDR"] = "8090";
+        Assert.False(DestinationSettings.TryRead(environment, out _, out var faults));
+        Assert.Equal("MESH_DESTINATION_POLICY_LISTEN_ADDR", Assert.Single(faults).Key);
     }
 
     [Theory]

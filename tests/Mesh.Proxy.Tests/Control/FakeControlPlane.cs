@@ -9,6 +9,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Mesh.Protocol.Destination;
 using Mesh.Protocol.Identity;
+using Mesh.Protocol.Outbound;
 using Mesh.Protocol.Trust;
 using Mesh.Proxy.Settings;
 using Mesh.Spiffe;
@@ -64,6 +65,9 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     public Channel<DiscoverySession<Update>> Gets { get; } = System.Threading.Channels.Channel.CreateUnbounded<DiscoverySession<Update>>();
 
     public Channel<DiscoverySession<DestinationProfile>> Profiles { get; } = System.Threading.Channels.Channel.CreateUnbounded<DiscoverySession<DestinationProfile>>();
+
+    /// <summary>Every stream of routes that was opened, in order. Null: the service does not know the call.</summary>
+    public Channel<StreamSession<TrafficSpec, OutboundPolicy>>? Policies { get; set; } = System.Threading.Channels.Channel.CreateUnbounded<StreamSession<TrafficSpec, OutboundPolicy>>();
 
     public async Task StartAsync()
     {
@@ -122,6 +126,8 @@ internal sealed class FakeControlPlane : IAsyncDisposable
 
     public async Task<DiscoverySession<Update>> NextGetAsync() => await Gets.Reader.ReadAsync().AsTask().WaitAsync(Patience);
 
+    public async Task<StreamSession<TrafficSpec, OutboundPolicy>> NextPolicyAsync() => await Policies!.Reader.ReadAsync().AsTask().WaitAsync(Patience);
+
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(30);
 
     public async ValueTask DisposeAsync()
@@ -145,6 +151,7 @@ internal sealed class FakeControlPlane : IAsyncDisposable
         .AddMethod(
             Method<GetDestination, DestinationProfile>(MethodType.ServerStreaming, "io.linkerd.proxy.destination.Destination", "GetProfile", GetDestination.Parser, DestinationProfile.Parser),
             GetProfileAsync)
+        .AddMethod(Method<TrafficSpec, OutboundPolicy>(MethodType.ServerStreaming, "io.linkerd.proxy.outbound.OutboundPolicies", "Watch", TrafficSpec.Parser, OutboundPolicy.Parser), WatchPolicyAsync)
         .Build();
 
     private Task<CertifyResponse> CertifyAsync(CertifyRequest request, ServerCallContext context)
@@ -167,6 +174,14 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     private static async Task DiscoverAsync<T>(Channel<DiscoverySession<T>> sessions, GetDestination request, IServerStreamWriter<T> updates, ServerCallContext context)
     {
         var session = new DiscoverySession<T>(request, updates, Peer(context), context.CancellationToken);
+        await sessions.Writer.WriteAsync(session, context.CancellationToken);
+        await session.RunAsync();
+    }
+
+    private async Task WatchPolicyAsync(TrafficSpec request, IServerStreamWriter<OutboundPolicy> updates, ServerCallContext context)
+    {
+        if (Policies is not { } sessions) throw new RpcException(new Status(StatusCode.Unimplemented, "not here"));
+        var session = new StreamSession<TrafficSpec, OutboundPolicy>(request, updates, Peer(context), context.CancellationToken);
         await sessions.Writer.WriteAsync(session, context.CancellationToken);
         await session.RunAsync();
     }
@@ -236,10 +251,14 @@ internal sealed class BundleSession(IAsyncStreamReader<BundleStatus> statuses, I
 
 /// <summary>One discovery stream, seen from the service.</summary>
 internal sealed class DiscoverySession<T>(GetDestination request, IServerStreamWriter<T> updates, SvidVerdict? peer, CancellationToken gone)
+    : StreamSession<GetDestination, T>(request, updates, peer, gone);
+
+/// <summary>One stream of answers, seen from the service.</summary>
+internal class StreamSession<TRequest, T>(TRequest request, IServerStreamWriter<T> updates, SvidVerdict? peer, CancellationToken gone)
 {
     private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public GetDestination Request { get; } = request;
+    public TRequest Request { get; } = request;
 
     public SvidVerdict? Peer { get; } = peer;
 

@@ -35,6 +35,19 @@ public sealed class ProxyEnvironmentTests
     }
 
     [Fact]
+    public void Routes_may_be_known_by_another_service_than_endpoints()
+    {
+        var settings = Read(new(Minimal)
+        {
+            ["MESH_PROXY_DESTINATION_SVC_ADDR"] = "127.0.0.1:8086",
+            ["MESH_PROXY_POLICY_SVC_ADDR"] = "policy.mesh:8090",
+            ["MESH_PROXY_POLICY_SVC_NAME"] = "spiffe://example.org/ns/mesh/sa/policy",
+        });
+        Assert.Equal(("127.0.0.1:8086", "policy.mesh:8090"), (settings.Destination!.ServiceAddress.ToString(), settings.Destination.PolicyAddress.ToString()));
+        Assert.Equal("spiffe://example.org/ns/mesh/sa/policy", settings.Destination.PolicyServiceId.ToString());
+    }
+
+    [Fact]
     public void Everything_can_be_set()
     {
         var settings = Read(new(Minimal)
@@ -71,6 +84,7 @@ public sealed class ProxyEnvironmentTests
         Assert.Equal(new InboundService(new(IPAddress.Loopback, 9444), new(IPAddress.IPv6Loopback, 8081)), settings.Inbound.Services[1]);
         Assert.Equal("web.demo.svc.cluster.local:80", settings.Outbound.Services[0].Authority.ToString());
         Assert.Equal("spiffe://example.org/ns/mesh/sa/mesh-destination", settings.Destination!.ServiceId.ToString());
+        Assert.Equal(("127.0.0.1:8086", settings.Destination.ServiceId), (settings.Destination.PolicyAddress.ToString(), settings.Destination.PolicyServiceId));
         Assert.Equal("web.example", settings.Identity.ServerName);
         Assert.Equal(TimeSpan.FromMinutes(2), settings.ShutdownGracePeriod);
         Assert.Equal((LogLevel.Debug, LogFormat.Json, true), (settings.LogLevel, settings.LogFormat, settings.AccessLog));
