@@ -226,24 +226,38 @@ public sealed class ClientConnectionTests
         Assert.Equal(new Http1End(Http1EndKind.AnsweredEarly), await side.EndAsync());
     }
 
-    [Fact]
-    public async Task An_answer_is_read_although_the_server_does_not_take_the_rest_of_the_request()
+    [Theory]
+    [InlineData("content-length: 160000\r\n", "closed None")]
+    [InlineData("", "closed ResetByPeer")]
+    public async Task An_answer_is_read_although_writing_has_failed(string framing, string closed)
     {
+        const int Length = 160_000;
         using var side = await ClientSide.StartAsync();
+        side.Responses.Consumes = false;
         await side.RequestAsync(stream =>
         {
             stream.SendRequest("POST", "content-length: 100000000\n");
             stream.SendData(new byte[64 * 1024], end: false);
         });
         await side.Server.ReadUntilAsync("\r\n\r\n");
-        await side.Server.SendAsync("HTTP/1.1 413 Too Large\r\n\r\nno");
-        Assert.Equal("413", await side.Responses.NextAsync());
-        // Closing with unread input resets: what is written now fails, and what was said before is still there.
+        await side.Server.SendAsync($"HTTP/1.1 413 Too Large\r\n{framing}\r\n" + new string('x', Length));
+        // All of it is on this side, a part of it unread, before the server closes with unread input, which resets.
+        await side.WaitForAsync(() => side.Responses.Received > Http1Connection.MaxUnconsumed && side.Responses.Received + side.Peek(Length) == Length);
         side.Server.Dispose();
-        await side.ExpectAsync("data no");
+        await side.WaitForAsync(() => side.Connection.Transport.Socket.IsDead);
+        await side.On(connection => connection.SendData(new byte[1000], end: false));
+        await side.WaitForAsync(() => side.Responses.Sent == 64 * 1024 + 1000);
+        Assert.Equal("413", await side.Responses.NextAsync());
+        await side.On(connection =>
+        {
+            side.Responses.Consumes = true;
+            connection.Consumed(side.Responses.Received);
+        });
         string next;
-        while ((next = await side.Responses.NextAsync()) != "gone") Assert.Fail(next);
-        await side.ExpectAsync("closed ResetByPeer");
+        while ((next = await side.Responses.NextAsync()) != "gone") Assert.StartsWith("data x", next, StringComparison.Ordinal);
+        await side.ExpectAsync(closed);
+        Assert.Equal(Length, side.Responses.Received);
+        await side.EndAsync();
     }
 
     [Fact]

@@ -40,6 +40,8 @@ internal sealed class ClientSide : IDisposable
         listener.Listen();
         var (_, transport) = await loop.On(() => TcpTransport.ConnectAsync(loop.Loop, (IPEndPoint)listener.LocalEndPoint!, TestClient.Limit, CancellationToken.None));
         var server = new TestClient(await listener.AcceptAsync().WaitAsync(TestClient.Limit));
+        // So that a whole response can come before it is read (SO_RCVBUF of socket(7)).
+        _ = Libc.SetOption(transport!.Socket.Fd, Libc.SOL_SOCKET, 8, 1024 * 1024);
         var connection = await loop.On(() => new Http1ClientConnection(transport!, responses));
         return new ClientSide(loop, server, transport!, connection, responses);
     }
@@ -82,6 +84,16 @@ internal sealed class ClientSide : IDisposable
     public Task<Http1End> EndAsync() => _run.WaitAsync(TestClient.Limit);
 
     public Task<int> RentedAsync() => Loop.On(() => Loop.Loop.Buffers.Rented);
+
+    /// <summary>Until something holds, on the loop.</summary>
+    public async Task WaitForAsync(Func<bool> holds)
+    {
+        using var limit = new CancellationTokenSource(TestClient.Limit);
+        while (!await Loop.On(holds)) limit.Token.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Bytes that have come and were not read, up to <paramref name="most"/>.</summary>
+    public int Peek(int most) => ((TcpTransport)Connection.Transport).Peek(new byte[most]).Bytes;
 
     public void ResetByServer()
     {
