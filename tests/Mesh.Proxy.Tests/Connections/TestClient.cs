@@ -9,7 +9,7 @@ internal sealed class TestClient : IDisposable
 {
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    private TestClient(Socket socket) => Socket = socket;
+    internal TestClient(Socket socket) => Socket = socket;
 
     public Socket Socket { get; }
 

@@ -1,13 +1,14 @@
 using System.Text;
 using System.Threading.Channels;
 using Mesh.Proxy.Http;
+using Mesh.Proxy.Http.Http1;
 using Mesh.Proxy.Http.Streams;
 using Mesh.Proxy.Tests.Connections;
 
 namespace Mesh.Proxy.Tests.Http.Http1;
 
 /// <summary>Stands where an exchange stands, on the loop: tells the test what it was told, and does what the test has asked for.</summary>
-internal sealed class Recorder : IRequestHandler, IStreamHandler
+internal sealed class Recorder : IRequestHandler, IStreamHandler, IHttp1ClientOwner
 {
     private readonly Channel<string> _events = Channel.CreateUnbounded<string>();
 
@@ -81,6 +82,10 @@ internal sealed class Recorder : IRequestHandler, IStreamHandler
         Fault = fault;
         Say(stream, $"closed {fault.Kind}");
     }
+
+    public void OnIdle(Http1ClientConnection connection) => Say(connection, "idle");
+
+    public void OnClosed(Http1ClientConnection connection) => Say(connection, "gone");
 
     private void Say(HttpStream stream, string what)
     {

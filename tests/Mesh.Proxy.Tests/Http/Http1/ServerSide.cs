@@ -29,7 +29,7 @@ internal sealed class ServerSide : IDisposable
 
     public Recorder Requests { get; }
 
-    public static async Task<ServerSide> StartAsync(Http1Options? options = null, TimeProvider? time = null, Action<HttpStream, string>? reacts = null)
+    public static async Task<ServerSide> StartAsync(Http1Options? options = null, TimeProvider? time = null, Action<HttpStream, string>? reacts = null, IRequestHandler? handler = null)
     {
         var loop = new LoopThread(time);
         var requests = new Recorder { Reacts = reacts };
@@ -37,7 +37,7 @@ internal sealed class ServerSide : IDisposable
         var accept = loop.On(async () => (await listener.AcceptAsync()).Transport!);
         var client = await TestClient.ConnectAsync(listener.Local);
         var transport = await accept;
-        var connection = await loop.On(() => new Http1ServerConnection(transport, requests, options ?? new Http1Options()));
+        var connection = await loop.On(() => new Http1ServerConnection(transport, handler ?? requests, options ?? new Http1Options()));
         return new ServerSide(loop, client, transport, connection, requests);
     }
 
@@ -58,6 +58,19 @@ internal sealed class ServerSide : IDisposable
     public Task<Http1End> EndAsync() => _run.WaitAsync(TestClient.Limit);
 
     public Task<int> RentedAsync() => Loop.On(() => Loop.Loop.Buffers.Rented);
+
+    /// <summary>Lets the loop come round some times.</summary>
+    public Task TurnsAsync(int count) => Loop.On(async () =>
+    {
+        for (var i = 0; i < count; i++) await Loop.Loop.YieldAsync();
+    });
+
+    /// <summary>Until the connection holds this many buffers: one when the beginning of something has come, none when it has been used.</summary>
+    public async Task WaitUntilRentedAsync(int count)
+    {
+        using var limit = new CancellationTokenSource(TestClient.Limit);
+        while (await RentedAsync() != count) limit.Token.ThrowIfCancellationRequested();
+    }
 
     public void Dispose()
     {
