@@ -12,6 +12,6 @@ internal sealed partial class DataPlane
             log.Write(LogLevel.Info, 3001, "listening", ("direction", direction.Label()), ("address", address), ("for", target));
 
         public static void Bug(LineLog log, Exception bug, long leftOut) => log.Write(
-            LogLevel.Error, 3103, "a connection to a server ended by a fault of the proxy; others go on", ("exception", bug.ToString()), ("left_out", leftOut == 0 ? null : leftOut));
+            LogLevel.Error, 3104, "a connection to a server ended by a fault of the proxy; others go on", ("exception", bug.ToString()), ("left_out", leftOut == 0 ? null : leftOut));
     }
 }

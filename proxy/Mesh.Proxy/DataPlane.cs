@@ -8,7 +8,9 @@ using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Outbound;
 using Mesh.Proxy.Policy;
+using Mesh.Proxy.Requests;
 using Mesh.Proxy.Settings;
+using Mesh.Proxy.Tracing;
 using Mesh.Proxy.Upstreams;
 using Mesh.Spiffe;
 
@@ -38,11 +40,14 @@ internal sealed partial class DataPlane : IDisposable
 
     /// <summary>Binds every listener. Nothing is accepted before <see cref="ServeAsync"/>.</summary>
     /// <param name="loop">Not running yet, or the caller is on it.</param>
+    /// <param name="tracer">Null when no spans are made.</param>
+    /// <param name="tap">Null when nobody can look at requests.</param>
     /// <exception cref="IOException">An address cannot be bound; the message names it and its setting.</exception>
-    public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log)
+    public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log, Tracer? tracer = null, RequestTap? tap = null)
     {
         (_loop, _settings, _time, _log) = (loop, settings, time, log);
         Metrics = new ProxyMetrics(settings.Inbound.Policy);
+        Journal = new RequestJournal(settings.AccessLog ? log : null, tracer, tap);
         _tls = new CurrentTls(time);
         _table = new ConnectionTable(loop, Metrics, log, settings.AccessLog, time);
         try
@@ -61,18 +66,23 @@ internal sealed partial class DataPlane : IDisposable
         var guarded = new OwnListeners(admin is null ? outboundOnly : outboundOnly.Add(admin));
         var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, TellBug);
         var inboundHttp = new InboundHttp(
-            new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams);
+            new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams,
+            new ExchangeAccount(Direction.Inbound, Metrics.Requests, Journal));
         _inbound = new InboundContext(
             settings.Inbound, new InboundRules(settings.Inbound.Policy, settings.Inbound.ClusterNetworks), settings.Identity.ServerName, _tls, guarded, Metrics, inboundHttp);
         var random = new Random();
         var ownOutbound = new OwnListeners(outboundOnly);
         var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
         var outboundHttp = new OutboundHttp(
-            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics, random);
+            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics,
+            new ExchangeAccount(Direction.Outbound, Metrics.Requests, Journal), random);
         _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }
 
     public ProxyMetrics Metrics { get; }
+
+    /// <summary>Where exchanges tell of requests.</summary>
+    public RequestJournal Journal { get; }
 
     /// <summary>The addresses bound, in the order of the settings, the shared listener first.</summary>
     public ImmutableArray<IPEndPoint> InboundAddresses => [.. _inboundListeners.Select(l => l.Listener.Local)];

@@ -1,3 +1,4 @@
+using Mesh.Cli.Stat;
 using Mesh.Cli.Demo;
 using Spectre.Console;
 

@@ -89,7 +89,7 @@ public sealed class PolicyEndpointTests : IAsyncLifetime
         Publish("one", endpoint: "10.0.0.2:80");
         Publish("two", endpoint: "10.0.0.2:80");
         Assert.Equal("two", RouteOf(await NextAsync(watch)));
-        _register.Publish(ServiceTable.Empty);
+        _register.Publish(new ServiceTable([]));
         Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(() => watch.ResponseStream.MoveNext(TestContext.Current.CancellationToken))).StatusCode);
     }
 
