@@ -1,12 +1,14 @@
+extern alias proxy;
+
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
-using Mesh.Proxy.Http;
-using Mesh.Proxy.Http.Hpack;
-using Mesh.Proxy.Http.Http1;
-using Mesh.Proxy.Http.Http2;
-using Mesh.Proxy.Http.Translation;
+using proxy::Mesh.Proxy.Http;
+using proxy::Mesh.Proxy.Http.Hpack;
+using proxy::Mesh.Proxy.Http.Http1;
+using proxy::Mesh.Proxy.Http.Http2;
+using proxy::Mesh.Proxy.Http.Translation;
 
 namespace Mesh.Bench.Codecs;
 
