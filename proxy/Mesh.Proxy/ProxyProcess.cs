@@ -133,13 +133,15 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
     private Readiness Readiness(ControlPlane control) =>
         _draining ? new Readiness(false, "draining") : new Readiness(control.IsReady, control.IsReady ? "ready" : control.Sentence);
 
-    private static async ValueTask<string> MetricsAsync(ControlPlane control, DataPlane plane, CancellationToken ct)
+    private async ValueTask<string> MetricsAsync(ControlPlane control, DataPlane plane, CancellationToken ct)
     {
         var page = new PrometheusText();
         await plane.WriteMetricsAsync(page, ct);
         control.WriteTo(page);
         page.Gauge("proxy_build_info", "The build that runs.");
         page.Sample(1, ("version", Version));
+        page.Gauge("mesh_proxy_identity_info", "Who this proxy is.");
+        page.Sample(1, ("id", settings.Identity.Id.ToString()));
         ProcessMetrics.WriteTo(page);
         return page.ToString();
     }

@@ -103,7 +103,7 @@ public sealed partial class DocumentationTests
 
     [Theory]
     [InlineData("docs/identity-service.md", "/(identity/Mesh\\.Identity|platform/Hosting)/", "\"((?:mesh_identity|process|dotnet)_[a-z_]+)\"", "((?:mesh_identity|process|dotnet)_[a-z_]+)")]
-    [InlineData("docs/proxy.md", "/proxy/Mesh\\.Proxy/", "\\.(?:Counter|Gauge|Histogram)\\(\"((?!process_)[a-z_]+)\"", "`((?:mesh_proxy|control|tcp|inbound|proxy)_[a-z_]+)`")]
+    [InlineData("docs/proxy.md", "/proxy/Mesh\\.Proxy/", "\\.(?:Counter|Gauge|Histogram)\\(\"((?!process_)[a-z_]+)\"", "`((?:mesh_proxy|control|tcp|inbound|outbound|proxy|request|response)_[a-z_]+)`")]
     [InlineData("docs/destination.md", "/destination/Mesh\\.Destination/", "\"(mesh_destination_[a-z_]+)\"", "(mesh_destination_[a-z_]+)")]
     public void Every_metric_is_in_the_guide_and_no_other(string guide, string folders, string written, string named) =>
         Assert.Equal(Names(Sources(folders), written), Names(Read(guide), named));

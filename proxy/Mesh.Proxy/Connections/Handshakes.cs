@@ -1,3 +1,4 @@
+using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Spiffe;
 
@@ -9,9 +10,9 @@ internal static class Handshakes
     /// <summary>One label for each fault: a certificate we refused is counted by the rule it broke.</summary>
     public static string Reason(this TlsHandshakeResult handshake) => handshake.Failure switch
     {
-        TlsHandshakeFailure.CertificateRejected when handshake.Verdict is { } verdict => "certificate_" + SnakeCase(verdict.Fault.ToString()),
+        TlsHandshakeFailure.CertificateRejected when handshake.Verdict is { } verdict => "certificate_" + LabelText.SnakeCase(verdict.Fault.ToString()),
         TlsHandshakeFailure.RejectedByPeer => "rejected_by_peer",
-        var failure => SnakeCase(failure.ToString()),
+        var failure => LabelText.SnakeCase(failure.ToString()),
     };
 
     public static ConnectionEnd End(this TlsHandshakeResult handshake) => handshake.Failure switch
@@ -28,7 +29,4 @@ internal static class Handshakes
         if (handshake.Verdict is { IsValid: false } verdict) text += $": {verdict.Sentence}{(verdict.ClaimedId is { } claim ? $" It claims {claim}." : "")}";
         return handshake.Detail.Length == 0 ? text : $"{text}: {handshake.Detail}";
     }
-
-    private static string SnakeCase(string name) =>
-        string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i == 0 ? "" : "_") + char.ToLowerInvariant(c) : c.ToString()));
 }

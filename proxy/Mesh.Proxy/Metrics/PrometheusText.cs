@@ -30,14 +30,13 @@ internal sealed class PrometheusText
     public void Sample(LatencyHistogram histogram, params ReadOnlySpan<MetricLabel> labels)
     {
         long count = 0;
-        for (var i = 0; i <= LatencyHistogram.UpperBounds.Length; i++)
+        for (var i = 0; i < histogram.Buckets.Labels.Length; i++)
         {
             count += histogram.CountAt(i);
-            var bound = i < LatencyHistogram.UpperBounds.Length ? LatencyHistogram.UpperBounds[i].ToString(CultureInfo.InvariantCulture) : "+Inf";
-            Line("_bucket", labels, ("le", bound), count);
+            Line("_bucket", labels, ("le", histogram.Buckets.Labels[i]), count);
         }
 
-        Line("_sum", labels, default, histogram.Sum.TotalSeconds);
+        Line("_sum", labels, default, histogram.Sum);
         Line("_count", labels, default, count);
     }
 

@@ -5,22 +5,28 @@ namespace Mesh.Proxy.Metrics;
 
 /// <summary>
 /// Everything the data path counts. Written on the event loop as plain additions; read by a scrape at any time. Names and labels are
-/// Linkerd's where Linkerd has them; what it lacks (handshakes, ends by reason) is under <c>mesh_proxy_</c>.
+/// Linkerd's where Linkerd has them; what it lacks (handshakes, ends by reason) is under <c>mesh_proxy_</c>. Requests are in <see cref="HttpMetrics"/>.
 /// </summary>
 internal sealed class ProxyMetrics
 {
     private const int MostTcpLabels = 1000;
-    private const int MostAuthorizationLabels = 500;
+    public const int MostAuthorizationLabels = 500;
 
     private readonly BoundedFamily<TcpLabels, TcpCounters> _tcp = new(MostTcpLabels, TcpLabels.Overflow);
-    private readonly BoundedFamily<AuthorizationLabels, Count> _authorizations = new(MostAuthorizationLabels, AuthorizationLabels.Overflow);
-    private readonly BoundedFamily<HandshakeLabels, Count> _handshakes = new(200, labels => labels with { Reason = "overflow" });
-    private readonly BoundedFamily<NegotiatedLabels, Count> _negotiated = new(100, labels => labels with { Group = "overflow", Cipher = "overflow" });
-    private readonly LatencyHistogram[] _handshakeTimes = [new(), new()];
+    private readonly BoundedFamily<AuthorizationLabels, Counter> _authorizations = new(MostAuthorizationLabels, AuthorizationLabels.Overflow);
+    private readonly BoundedFamily<HandshakeLabels, Counter> _handshakes = new(200, labels => labels with { Reason = "overflow" });
+    private readonly BoundedFamily<NegotiatedLabels, Counter> _negotiated = new(100, labels => labels with { Group = "overflow", Cipher = "overflow" });
+    private readonly LatencyHistogram[] _handshakeTimes = [new(LatencyBuckets.Seconds), new(LatencyBuckets.Seconds)];
     private readonly long[][] _ends = [new long[ConnectionEndText.Count], new long[ConnectionEndText.Count]];
     private readonly InboundPolicy _policy;
 
-    public ProxyMetrics(InboundPolicy policy) => _policy = policy;
+    public ProxyMetrics(InboundPolicy policy) => (_policy, Requests) = (policy, new HttpMetrics(policy));
+
+    /// <summary>What is counted of HTTP.</summary>
+    public HttpMetrics Requests { get; }
+
+    /// <summary>The counters of one label set of requests. Found by a search: kept by the caller, for as long as it likes.</summary>
+    public HttpCounters Http(HttpLabels labels) => Requests.Of(labels);
 
     public TcpCounters Tcp(TcpLabels labels) => _tcp[labels];
 
@@ -47,6 +53,7 @@ internal sealed class ProxyMetrics
     public void WriteTo(PrometheusText page)
     {
         WriteTcp(page);
+        Requests.WriteTo(page);
         WriteAuthorizations(page);
         WriteHandshakes(page);
         page.Counter("mesh_proxy_connection_ends_total", "Connections by the reason they ended.");
@@ -100,22 +107,4 @@ internal sealed class ProxyMetrics
     private sealed record HandshakeLabels(Direction Direction, string Result, string Reason);
 
     private sealed record NegotiatedLabels(Direction Direction, string Group, string Cipher);
-
-    private sealed record AuthorizationLabels(PeerIdentity Peer, string Target, DenialReason Reason)
-    {
-        public static AuthorizationLabels Overflow(AuthorizationLabels labels) =>
-            labels with { Peer = new PeerIdentity.Absent(AbsentReason.NoTlsFromRemote), Target = "overflow" };
-
-        public MetricLabel[] ToLabels(InboundPolicy policy) =>
-        [
-            ("target_addr", Target), ("srv_kind", "default"), ("srv_name", policy.Label()), ("authz_kind", "default"), ("authz_name", policy.Label()),
-            .. TcpLabels.Identity(Peer, "client_id"),
-            ("reason", Reason == DenialReason.None ? "" : Reason.Label()),
-        ];
-    }
-
-    private sealed class Count
-    {
-        public long Value;
-    }
 }

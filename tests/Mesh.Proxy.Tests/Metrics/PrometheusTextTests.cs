@@ -28,7 +28,7 @@ public sealed class PrometheusTextTests
     [Fact]
     public void Histograms_are_cumulative_and_end_in_infinity()
     {
-        var histogram = new LatencyHistogram();
+        var histogram = new LatencyHistogram(LatencyBuckets.Seconds);
         histogram.Record(TimeSpan.FromMilliseconds(1)); // a bound belongs to its own bucket
         histogram.Record(TimeSpan.FromMilliseconds(1.5));
         histogram.Record(TimeSpan.FromMinutes(1));
