@@ -1,8 +1,4 @@
-using System.Buffers;
 using System.Globalization;
-using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Threading.Channels;
 
 namespace Mesh.Proxy.Logging;
@@ -37,10 +33,12 @@ internal sealed class LineLog : IAsyncDisposable
     private const int QueueLength = 4096;
     private const int LongestValue = 1024;
 
-    // What must not reach a terminal or break a line is escaped; letters of other scripts stay readable.
-    private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private static readonly SearchValues<char> Plain =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/@[]+*,%#()<>");
+    // Lines are made on any thread, and each thread makes one at a time.
+    [ThreadStatic]
+    private static TextLine? _textLine;
+
+    [ThreadStatic]
+    private static JsonLine? _jsonLine;
 
     private readonly Channel<string> _lines = Channel.CreateBounded<string>(
         new BoundedChannelOptions(QueueLength) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
@@ -77,14 +75,44 @@ internal sealed class LineLog : IAsyncDisposable
         if (!_lines.Writer.TryWrite(Compose(level, id, sentence, fields))) Interlocked.Increment(ref _lost);
     }
 
+    /// <summary>The same for lines that come with every request.</summary>
+    public void Write(LogLevel level, int id, string sentence, ILineItem item)
+    {
+        if (!IsEnabled(level)) return;
+        if (!_lines.Writer.TryWrite(Compose(level, id, sentence, item))) Interlocked.Increment(ref _lost);
+    }
+
     public async ValueTask DisposeAsync()
     {
         _lines.Writer.TryComplete();
         await _writer;
     }
 
-    internal string Compose(LogLevel level, int id, string sentence, ReadOnlySpan<LogField> fields) =>
-        _format == LogFormat.Json ? ComposeJson(level, id, sentence, fields) : ComposeText(level, id, sentence, fields);
+    internal string Compose(LogLevel level, int id, string sentence, ReadOnlySpan<LogField> fields)
+    {
+        var line = Begin(level, id, sentence);
+        foreach (var (key, value) in fields)
+        {
+            switch (value)
+            {
+                case null: break;
+                case bool truth: line.Truth(key, truth); break;
+                case int number: line.Number(key, number); break;
+                case long number: line.Number(key, number); break;
+                case double number when double.IsFinite(number): line.Number(key, number); break;
+                default: line.Text(key, Text(value)); break;
+            }
+        }
+
+        return line.End();
+    }
+
+    internal string Compose(LogLevel level, int id, string sentence, ILineItem item)
+    {
+        var line = Begin(level, id, sentence);
+        item.WriteTo(line);
+        return line.End();
+    }
 
     private async Task WriteQueuedAsync()
     {
@@ -108,78 +136,14 @@ internal sealed class LineLog : IAsyncDisposable
         told = lost;
     }
 
-    private string ComposeText(LogLevel level, int id, string sentence, ReadOnlySpan<LogField> fields)
+    private LineFields Begin(LogLevel level, int id, string sentence)
     {
-        var line = new StringBuilder(160);
-        line.Append(Timestamp()).Append(' ').Append(Name(level).PadRight(5)).Append(' ').Append(id).Append(' ').Append(sentence);
-        foreach (var (key, value) in fields)
-        {
-            if (value is null) continue;
-            var text = Text(value);
-            line.Append(' ').Append(key).Append('=');
-            if (text.Length > 0 && !text.AsSpan().ContainsAnyExcept(Plain)) line.Append(text);
-            else Quote(text, line);
-        }
-
-        return line.ToString();
+        LineFields line = _format == LogFormat.Json ? (_jsonLine ??= new JsonLine()) : (_textLine ??= new TextLine());
+        Span<char> timestamp = stackalloc char[24];
+        _time.GetUtcNow().TryFormat(timestamp, out var length, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+        line.Begin(timestamp[..length], Name(level), id, sentence);
+        return line;
     }
-
-    // Between quotes all that could end them, end the line, or steer a terminal or a reader's eye (bidi controls) is escaped, and nothing else.
-    private static void Quote(string text, StringBuilder line)
-    {
-        line.Append('"');
-        foreach (var c in text)
-        {
-            switch (c)
-            {
-                case '"' or '\\': line.Append('\\').Append(c); break;
-                case '\n': line.Append("\\n"); break;
-                case '\r': line.Append("\\r"); break;
-                case '\t': line.Append("\\t"); break;
-                default:
-                    if (IsPrintable(c)) line.Append(c);
-                    else line.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-                    break;
-            }
-        }
-
-        line.Append('"');
-    }
-
-    private static bool IsPrintable(char c) => char.GetUnicodeCategory(c) is not (
-        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
-        or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned);
-
-    private string ComposeJson(LogLevel level, int id, string sentence, ReadOnlySpan<LogField> fields)
-    {
-        var bytes = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(bytes, Compact))
-        {
-            json.WriteStartObject();
-            json.WriteString("timestamp", Timestamp());
-            json.WriteString("level", Name(level));
-            json.WriteNumber("event", id);
-            json.WriteString("message", sentence);
-            foreach (var (key, value) in fields)
-            {
-                switch (value)
-                {
-                    case null: break;
-                    case bool truth: json.WriteBoolean(key, truth); break;
-                    case int number: json.WriteNumber(key, number); break;
-                    case long number: json.WriteNumber(key, number); break;
-                    case double number when double.IsFinite(number): json.WriteNumber(key, number); break;
-                    default: json.WriteString(key, Text(value)); break;
-                }
-            }
-
-            json.WriteEndObject();
-        }
-
-        return Encoding.UTF8.GetString(bytes.WrittenSpan);
-    }
-
-    private string Timestamp() => _time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     private static string Text(object value)
     {

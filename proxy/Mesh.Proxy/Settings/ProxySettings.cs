@@ -20,7 +20,7 @@ internal sealed record ProxySettings
     public required LogLevel LogLevel { get; init; }
     public required LogFormat LogFormat { get; init; }
 
-    /// <summary>One line per connection at its end, whatever the log level.</summary>
+    /// <summary>One line for every connection and for every HTTP request, at its end.</summary>
     public required bool AccessLog { get; init; }
 
     /// <summary>How long open connections may go on after SIGTERM before they are cut.</summary>
