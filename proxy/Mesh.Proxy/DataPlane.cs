@@ -8,7 +8,9 @@ using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Outbound;
 using Mesh.Proxy.Policy;
+using Mesh.Proxy.Requests;
 using Mesh.Proxy.Settings;
+using Mesh.Proxy.Tracing;
 using Mesh.Proxy.Upstreams;
 using Mesh.Spiffe;
 
@@ -38,11 +40,13 @@ internal sealed partial class DataPlane : IDisposable
 
     /// <summary>Binds every listener. Nothing is accepted before <see cref="ServeAsync"/>.</summary>
     /// <param name="loop">Not running yet, or the caller is on it.</param>
+    /// <param name="tracer">Null when no spans are made.</param>
     /// <exception cref="IOException">An address cannot be bound; the message names it and its setting.</exception>
-    public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log)
+    public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log, Tracer? tracer = null)
     {
         (_loop, _settings, _time, _log) = (loop, settings, time, log);
         Metrics = new ProxyMetrics(settings.Inbound.Policy);
+        Journal = new RequestJournal(settings.AccessLog ? log : null, tracer);
         _tls = new CurrentTls(time);
         _table = new ConnectionTable(loop, Metrics, log, settings.AccessLog, time);
         try
@@ -73,6 +77,9 @@ internal sealed partial class DataPlane : IDisposable
     }
 
     public ProxyMetrics Metrics { get; }
+
+    /// <summary>Where exchanges tell of requests.</summary>
+    public RequestJournal Journal { get; }
 
     /// <summary>The addresses bound, in the order of the settings, the shared listener first.</summary>
     public ImmutableArray<IPEndPoint> InboundAddresses => [.. _inboundListeners.Select(l => l.Listener.Local)];

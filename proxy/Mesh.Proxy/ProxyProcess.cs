@@ -10,6 +10,7 @@ using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Outbound;
 using Mesh.Proxy.Settings;
+using Mesh.Proxy.Tracing;
 
 namespace Mesh.Proxy;
 
@@ -41,16 +42,17 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
             Unhandled = fault => Log.UnhandledOnLoop(log, fault),
             AcceptTrouble = TellAcceptTrouble,
         });
+        using var spans = Exporter(control);
         AdminServer? admin = null;
         DataPlane? plane = null;
         try
         {
-            var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, ct), stop.Ask);
+            var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, spans, ct), stop.Ask);
             admin = AdminServer.Bind(settings.AdminListen, pages, time, log);
             var lookup = control.Directory is { } directory ? new DestinationLookup(directory.ResolveAsync, directory.Known, directory.ProfileAsync, directory.Hold) : DestinationLookup.None;
-            plane = new DataPlane(loop, settings, lookup, admin.Address, time, log);
+            plane = new DataPlane(loop, settings, lookup, admin.Address, time, log, Tracer(spans));
             Log.AdminListening(log, admin.Address);
-            return await RunAsync(loop, control, admin, plane, stop);
+            return await RunAsync(loop, control, spans, admin, plane, stop);
         }
         catch (Exception fault) when (fault is IOException or SocketException)
         {
@@ -64,7 +66,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         }
     }
 
-    private async Task<int> RunAsync(EventLoop loop, ControlPlane control, AdminServer admin, DataPlane plane, StopRequest stop)
+    private async Task<int> RunAsync(EventLoop loop, ControlPlane control, SpanExporter? spans, AdminServer admin, DataPlane plane, StopRequest stop)
     {
         using var end = new CancellationTokenSource();
         var thread = new Thread(() => RunLoop(loop, end.Token)) { Name = "loop", IsBackground = true };
@@ -73,24 +75,25 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         var controlling = control.RunAsync(end.Token);
         var administering = admin.RunAsync(end.Token);
         var trimming = NativeHeap.KeepTrimmedAsync(time, end.Token);
+        var exporting = spans?.RunAsync(end.Token) ?? Task.Delay(Timeout.InfiniteTimeSpan, time, end.Token);
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var registration = stop.Orderly.Register(() => stopped.TrySetResult());
 
-        var first = await Task.WhenAny(_certified.Task, stopped.Task, _loopEnded.Task, controlling, administering);
+        var first = await Task.WhenAny(_certified.Task, stopped.Task, _loopEnded.Task, controlling, administering, exporting);
         var serving = first == _certified.Task ? plane.ServeAsync() : Task.CompletedTask;
         if (first == _certified.Task)
         {
             Log.Serving(log, settings.Identity.Id.ToString());
-            first = await Task.WhenAny(stopped.Task, serving, _loopEnded.Task, controlling, administering);
+            first = await Task.WhenAny(stopped.Task, serving, _loopEnded.Task, controlling, administering, exporting);
         }
 
         var orderly = first == stopped.Task;
         if (orderly) await DrainAsync(plane, stop);
-        else Log.EndedUnasked(log, Name(first, serving, controlling, administering), first.Exception?.InnerException);
+        else Log.EndedUnasked(log, Name(first, serving, controlling, administering, exporting), first.Exception?.InnerException);
         await end.CancelAsync();
         thread.Join();
         await trimming;
-        foreach (var (part, task) in ((string, Task)[])[("the control plane client", controlling), ("the admin endpoint", administering)])
+        foreach (var (part, task) in ((string, Task)[])[("the control plane client", controlling), ("the admin endpoint", administering), ("the exporter of spans", exporting)])
         {
             await Task.WhenAny(task);
             if (task.Exception is { } fault && task != first) Log.EndedUnasked(log, part, fault.InnerException);
@@ -133,11 +136,12 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
     private Readiness Readiness(ControlPlane control) =>
         _draining ? new Readiness(false, "draining") : new Readiness(control.IsReady, control.IsReady ? "ready" : control.Sentence);
 
-    private async ValueTask<string> MetricsAsync(ControlPlane control, DataPlane plane, CancellationToken ct)
+    private async ValueTask<string> MetricsAsync(ControlPlane control, DataPlane plane, SpanExporter? spans, CancellationToken ct)
     {
         var page = new PrometheusText();
         await plane.WriteMetricsAsync(page, ct);
         control.WriteTo(page);
+        spans?.WriteTo(page);
         page.Gauge("proxy_build_info", "The build that runs.");
         page.Sample(1, ("version", Version));
         page.Gauge("mesh_proxy_identity_info", "Who this proxy is.");
@@ -145,6 +149,13 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         ProcessMetrics.WriteTo(page);
         return page.ToString();
     }
+
+    private SpanExporter? Exporter(ControlPlane control) => settings.Tracing is { } tracing
+        ? new SpanExporter(control.ChannelTo(tracing.Collector, tracing.CollectorId), tracing.ServiceName, settings.Identity.Id.ToString(), Version, time, Random.Shared)
+        : null;
+
+    private Tracer? Tracer(SpanExporter? spans) =>
+        spans is not null && settings.Tracing is { } tracing ? new Tracer(tracing.Probability, spans.Export, Random.Shared, time) : null;
 
     private void RunLoop(EventLoop loop, CancellationToken end)
     {
@@ -160,6 +171,7 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         }
     }
 
-    private static string Name(Task ended, Task serving, Task controlling, Task administering) =>
-        ended == serving ? "the listeners" : ended == controlling ? "the control plane client" : ended == administering ? "the admin endpoint" : "the event loop";
+    private static string Name(Task ended, Task serving, Task controlling, Task administering, Task exporting) =>
+        ended == serving ? "the listeners" : ended == controlling ? "the control plane client" : ended == administering ? "the admin endpoint"
+        : ended == exporting ? "the exporter of spans" : "the event loop";
 }

@@ -10,8 +10,8 @@ using Mesh.Spiffe;
 namespace Mesh.Proxy.Control;
 
 /// <summary>
-/// gRPC to one service of the control plane: HTTP/2 over TLS 1.3, where the server must prove a SPIFFE ID. Connections are made
-/// when a call needs one and carry many calls. This class and <see cref="GrpcStream{TRequest,TResponse}"/> are all that knows how bytes travel.
+/// gRPC to one service of the control plane: HTTP/2 over TLS 1.3, where the server must prove a SPIFFE ID; to a collector that has none,
+/// in plaintext. Connections are made when a call needs one and carry many calls. This class and <see cref="GrpcStream{TRequest,TResponse}"/> are all that knows how bytes travel.
 /// </summary>
 internal sealed class ControlChannel : IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class ControlChannel : IDisposable
     private readonly Lock _lock = new();
     private readonly Uri _base;
     private readonly HostPort _address;
-    private readonly SpiffeId _server;
+    private readonly SpiffeId? _server;
     private readonly string _serverName;
     private readonly Func<X509Svid?> _svid;
     private readonly ITrustBundleSource _bundles;
@@ -40,6 +40,15 @@ internal sealed class ControlChannel : IDisposable
         (_address, _server, _serverName, _svid, _bundles, _time) = (address, server, serverName, svid, bundles, time);
         _base = new Uri($"https://{address}");
     }
+
+    private ControlChannel(HostPort address, TimeProvider time)
+    {
+        (_address, _serverName, _svid, _bundles, _time) = (address, address.Host, () => null, TrustBundleSet.Empty, time);
+        _base = new Uri($"http://{address}");
+    }
+
+    /// <summary>Without TLS: for what is no secret and decides nothing.</summary>
+    public static ControlChannel Plaintext(HostPort address, TimeProvider time) => new(address, time);
 
     /// <summary>One request, one response, within <paramref name="timeout"/>.</summary>
     /// <exception cref="GrpcCallException">The call failed, or took too long.</exception>
@@ -161,7 +170,8 @@ internal sealed class ControlChannel : IDisposable
         {
             if (_address.Address is { } ip) await socket.ConnectAsync(ip, _address.Port, ct);
             else await socket.ConnectAsync(_address.Host, _address.Port, ct);
-            SslClientAuthenticationOptions options = SvidTls.Client(() => svid, _bundles, _server, _serverName, _time, v => verdict = v);
+            if (_server is not { } server) return new NetworkStream(socket, ownsSocket: true);
+            SslClientAuthenticationOptions options = SvidTls.Client(() => svid, _bundles, server, _serverName, _time, v => verdict = v);
             options.ApplicationProtocols = [SslApplicationProtocol.Http2];
             tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
             await tls.AuthenticateAsClientAsync(options, ct);

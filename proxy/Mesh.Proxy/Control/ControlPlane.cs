@@ -117,6 +117,11 @@ internal sealed partial class ControlPlane : IDisposable
         }
     }
 
+    /// <summary>A channel to another service of the mesh, with our certificate; in plaintext when it has no identity. The caller's to dispose of.</summary>
+    public ControlChannel ChannelTo(HostPort address, SpiffeId? service) => service is null
+        ? ControlChannel.Plaintext(address, _time)
+        : new ControlChannel(address, service, ServerName(service, address), () => _source.Usable, Identity.ControlPlaneAnchors, _time);
+
     /// <summary>Runs until <paramref name="ct"/> fires, and then returns. Ends earlier only by throwing what is a defect.</summary>
     public async Task RunAsync(CancellationToken ct)
     {

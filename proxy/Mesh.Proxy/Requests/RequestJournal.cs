@@ -1,14 +1,15 @@
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Logging;
+using Mesh.Proxy.Tracing;
 
 namespace Mesh.Proxy.Requests;
 
 /// <summary>
-/// Where exchanges tell what they did, for those who look: the access log and the tap. While nobody does, <see cref="Begin"/> gives null and
-/// costs two comparisons. Lives on the loop.
+/// Where exchanges tell what they did, for those who look: the access log, the tracer, the tap. While nobody does, <see cref="Begin"/> gives null
+/// and costs a few comparisons. Lives on the loop.
 /// </summary>
-internal sealed partial class RequestJournal(LineLog? accessLog)
+internal sealed partial class RequestJournal(LineLog? accessLog, Tracer? tracer = null)
 {
     // As many as are under way at once in a busy proxy; more are left to the collector.
     private const int MostSpare = 256;
@@ -23,11 +24,14 @@ internal sealed partial class RequestJournal(LineLog? accessLog)
     /// <see cref="End"/>, once.
     /// </summary>
     /// <param name="connection">The client's, by the number in its own line of the log.</param>
+    /// <param name="head">As it goes on to the server: when there are spans, its trace context is changed.</param>
     public RequestRecord? Begin(Direction direction, long connection, HttpVersion version, HeaderBlock head)
     {
-        if (accessLog is null) return null;
+        var span = tracer?.Begin(head);
+        if (accessLog is null && span is null) return null;
         if (!_spare.TryPop(out var record)) record = new RequestRecord();
         record.Begin(direction, connection, version, head);
+        record.Span = span;
         return record;
     }
 
@@ -35,6 +39,7 @@ internal sealed partial class RequestJournal(LineLog? accessLog)
     public void End(RequestRecord record)
     {
         if (accessLog is not null) Log.Ended(accessLog, record);
+        if (record.Span is { } span) tracer!.End(span, record);
         if (_spare.Count < MostSpare) _spare.Push(record);
     }
 }

@@ -3,6 +3,7 @@ using Mesh.Proxy.Http;
 using Mesh.Proxy.Logging;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Policy;
+using Mesh.Proxy.Tracing;
 
 namespace Mesh.Proxy.Requests;
 
@@ -25,6 +26,9 @@ internal sealed class RequestRecord : ILineItem
     private (int Offset, int Length) _path;
     private (int Offset, int Length) _userAgent;
     private (int Offset, int Length) _requestId;
+
+    /// <summary>The request's place in its trace, when it is recorded.</summary>
+    public SpanIds? Span { get; set; }
 
     public Direction Direction { get; set; }
 
@@ -116,6 +120,7 @@ internal sealed class RequestRecord : ILineItem
         line.Number("duration_ms", DurationMicroseconds / 1000.0);
         if (UserAgent.Length > 0) line.Bytes("user_agent", UserAgent);
         if (RequestId.Length > 0) line.Bytes("request_id", RequestId);
+        if (Span is { } span) line.Text("trace_id", $"{span.TraceId:x32}");
     }
 
     private (int Offset, int Length) Keep(ReadOnlySpan<byte> value, int most)

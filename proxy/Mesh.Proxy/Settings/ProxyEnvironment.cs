@@ -34,6 +34,7 @@ internal static class ProxyEnvironment
             Outbound = Outbound(reader, outboundServices, named),
             Identity = identity!,
             Destination = Destination(reader, identity?.Id.TrustDomain),
+            Tracing = Tracing(reader, identity?.Id),
             // In a pod the kubelet and Prometheus reach it from outside, so the injector sets 0.0.0.0.
             AdminListen = reader.EndPoint(Prefix + "ADMIN_LISTEN_ADDR", new IPEndPoint(IPAddress.Loopback, 4191)),
             LogLevel = reader.Choice(
@@ -189,6 +190,20 @@ internal static class ProxyEnvironment
         var policyId = reader.Find(Prefix + "POLICY_SVC_NAME") is null ? id : ServiceId(reader, "POLICY_SVC_NAME", ownDomain, "mesh-destination");
         if (reader.Find(key) is not { } text || reader.HostPort(key, text) is not { } address || id is null || policyId is null) return null;
         return new DestinationSettings { ServiceAddress = address, ServiceId = id, ContextToken = context, PolicyAddress = policy ?? address, PolicyServiceId = policyId };
+    }
+
+    private static TracingSettings? Tracing(SettingsReader reader, SpiffeId? own)
+    {
+        const string address = Prefix + "TRACE_COLLECTOR_ADDR";
+        const string id = Prefix + "TRACE_COLLECTOR_NAME";
+        SpiffeId? collectorId = null;
+        if (reader.Find(id) is { } named && !IdentityName.TryParse(named, out collectorId))
+            reader.Fault(id, "is not a SPIFFE ID with a path, nor a name in Linkerd's form.");
+        var name = reader.Find(Prefix + "TRACE_SERVICE_NAME") ?? (own is not null && own.TryGetServiceAccount(out _, out var account) ? account : own?.Path.TrimStart('/'));
+        // By default those trace who began to: the application, or an ingress.
+        var probability = reader.Fraction(Prefix + "TRACE_PROBABILITY", 0);
+        if (reader.Find(address) is not { } text || reader.HostPort(address, text) is not { } collector) return null;
+        return new TracingSettings { Collector = collector, CollectorId = collectorId, ServiceName = name ?? "", Probability = probability };
     }
 
     private static ImmutableArray<InboundService> InboundServices(SettingsReader reader) => reader.List(

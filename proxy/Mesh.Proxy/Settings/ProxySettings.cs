@@ -16,6 +16,9 @@ internal sealed record ProxySettings
     /// <summary>Null when the proxy has no discovery: it then only receives.</summary>
     public required DestinationSettings? Destination { get; init; }
 
+    /// <summary>Null when no spans are made.</summary>
+    public TracingSettings? Tracing { get; init; }
+
     public required IPEndPoint AdminListen { get; init; }
     public required LogLevel LogLevel { get; init; }
     public required LogFormat LogFormat { get; init; }
@@ -144,4 +147,19 @@ internal sealed record DestinationSettings
     public required HostPort PolicyAddress { get; init; }
 
     public required SpiffeId PolicyServiceId { get; init; }
+}
+
+/// <summary>Where spans go.</summary>
+internal sealed record TracingSettings
+{
+    public required HostPort Collector { get; init; }
+
+    /// <summary>Who must answer there; null for a collector without mutual TLS.</summary>
+    public required SpiffeId? CollectorId { get; init; }
+
+    /// <summary>What the spans are shown under.</summary>
+    public required string ServiceName { get; init; }
+
+    /// <summary>Of recording a request about which nobody has decided, 0 to 1.</summary>
+    public required double Probability { get; init; }
 }

@@ -82,6 +82,15 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> values)
         return fallback;
     }
 
+    /// <summary>A part of the whole, from 0 to 1.</summary>
+    public double Fraction(string key, double fallback)
+    {
+        if (Find(key) is not { } text) return fallback;
+        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value is >= 0 and <= 1) return value;
+        Fault(key, "is not a number from 0 to 1, such as 0.01.");
+        return fallback;
+    }
+
     public T Choice<T>(string key, T fallback, params ReadOnlySpan<(string Name, T Value)> choices)
     {
         if (Find(key) is not { } text) return fallback;

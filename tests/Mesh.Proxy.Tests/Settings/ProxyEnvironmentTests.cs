@@ -31,6 +31,7 @@ public sealed class ProxyEnvironmentTests
         Assert.Equal("web.demo.serviceaccount.identity.mesh.example.org", settings.Identity.ServerName);
         Assert.Equal("spiffe://example.org/ns/mesh/sa/mesh-identity", settings.Identity.ServiceId.ToString());
         Assert.Null(settings.Destination);
+        Assert.Null(settings.Tracing);
         Assert.Equal((LogLevel.Info, LogFormat.Text, false), (settings.LogLevel, settings.LogFormat, settings.AccessLog));
     }
 
@@ -75,6 +76,9 @@ public sealed class ProxyEnvironmentTests
             ["MESH_PROXY_LOG_LEVEL"] = "debug",
             ["MESH_PROXY_LOG_FORMAT"] = "json",
             ["MESH_PROXY_ACCESS_LOG"] = "on",
+            ["MESH_PROXY_TRACE_COLLECTOR_ADDR"] = "collector.observability:4317",
+            ["MESH_PROXY_TRACE_COLLECTOR_NAME"] = "spiffe://example.org/ns/observability/sa/collector",
+            ["MESH_PROXY_TRACE_PROBABILITY"] = "0.25",
         });
         Assert.Equal("[::]:5143", settings.Inbound.Listen!.ToString());
         Assert.Equal(0, settings.Outbound.Listen!.Port);
@@ -86,6 +90,9 @@ public sealed class ProxyEnvironmentTests
         Assert.Equal("spiffe://example.org/ns/mesh/sa/mesh-destination", settings.Destination!.ServiceId.ToString());
         Assert.Equal(("127.0.0.1:8086", settings.Destination.ServiceId), (settings.Destination.PolicyAddress.ToString(), settings.Destination.PolicyServiceId));
         Assert.Equal("web.example", settings.Identity.ServerName);
+        Assert.Equal(
+            ("collector.observability:4317", "spiffe://example.org/ns/observability/sa/collector", "web", 0.25),
+            (settings.Tracing!.Collector.ToString(), settings.Tracing.CollectorId!.ToString(), settings.Tracing.ServiceName, settings.Tracing.Probability));
         Assert.Equal(TimeSpan.FromMinutes(2), settings.ShutdownGracePeriod);
         Assert.Equal((LogLevel.Debug, LogFormat.Json, true), (settings.LogLevel, settings.LogFormat, settings.AccessLog));
     }
@@ -123,6 +130,9 @@ public sealed class ProxyEnvironmentTests
             ["MESH_PROXY_LOG_LEVEL"] = "loud",
             ["MESH_PROXY_OUTBOUND_SERVICES"] = "127.0.0.1:8001=web:80",
             ["MESH_PROXY_INBOUND_MAX_CONNECTIONS"] = "-1",
+            ["MESH_PROXY_TRACE_PROBABILITY"] = "1.5",
+            ["MESH_PROXY_TRACE_COLLECTOR_ADDR"] = "collector",
+            ["MESH_PROXY_TRACE_COLLECTOR_NAME"] = "collector",
         };
         Assert.False(ProxyEnvironment.TryRead(environment, out var settings, out var faults, out _));
         Assert.Null(settings);
