@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Mesh.Cli.Demo;
+using Mesh.Cli.Stat;
 using Mesh.Spiffe;
 using Mesh.Testing;
 

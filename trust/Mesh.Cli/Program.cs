@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Mesh.Cli.Demo;
 using Mesh.Cli.Identity;
+using Mesh.Cli.Stat;
 using Mesh.Cli.Trust;
 
 namespace Mesh.Cli;
@@ -14,6 +15,7 @@ internal static class Program
         {
             DemoCommand.Create(),
             new Command("identity", "Look at identities.") { InspectCommand.Create() },
+            StatCommand.Create(),
             new Command("trust", "The trust anchors and issuers of a trust domain.") { InitCommand.Create() },
             WorkloadCommand.Create(),
         };

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Mesh.Cli.Demo;
+using Mesh.Cli.Stat;
 
 namespace Mesh.Cli.Tests.Demo;
 

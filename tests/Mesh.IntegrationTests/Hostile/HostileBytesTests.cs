@@ -6,6 +6,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Text.Json;
 using Mesh.Cli.Demo;
+using Mesh.Cli.Stat;
 using Mesh.Spiffe;
 using Mesh.Testing;
 

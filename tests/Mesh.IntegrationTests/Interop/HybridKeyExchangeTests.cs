@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Mesh.Cli.Demo;
+using Mesh.Cli.Stat;
 using Mesh.Spiffe;
 using Mesh.Testing;
 

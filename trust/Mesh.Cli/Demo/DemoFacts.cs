@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Mesh.Cli.Stat;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Mesh.Cli.Stat;
 using Mesh.Spiffe;
 using Mesh.Spiffe.Files;
 using Spectre.Console;
@@ -112,6 +113,8 @@ internal sealed class DemoRun(DemoOptions options, TimeProvider time)
         Say($"identity {mesh.IdentityAddress}, pages of each under /ready and /metrics: {string.Join(", ", mesh.Members.Where(m => m.Admin is not null).Select(m => $"{m.Name} http://{m.Admin}"))}");
         Say($"certificates, while it runs: ./mesh identity inspect {mesh.IdentityAddress} --dir {directory}");
         Say($"                             ./mesh identity inspect {inbound} --server-name {mesh.ServerName("demo", "web")} --dir {directory}");
+
+        Say($"traffic, while it runs:      ./mesh stat --dir {directory}");
 
         var refused = await PlaintextProbe.IsRefusedAsync(port, time, interrupted) & await PlaintextProbe.IsRefusedAsync(inbound, time, interrupted);
         _facts.PlaintextRefused = refused;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using Mesh.Identity.Tokens;
 using Mesh.Spiffe;
 using Mesh.Spiffe.Files;
@@ -123,7 +124,10 @@ internal sealed class EmbeddedMesh : IAsyncDisposable
         if (plan.MaxRefresh is { } refresh) settings["MESH_PROXY_IDENTITY_MAX_REFRESH"] = string.Create(CultureInfo.InvariantCulture, $"{refresh.TotalMilliseconds:0}ms");
         foreach (var empty in settings.Where(s => s.Value.Length == 0).Select(s => s.Key).ToArray()) settings.Remove(empty);
         foreach (var (key, value) in plan.Extra) settings[key] = value;
-        return await AddAsync(new Member(plan.Name, "Mesh.Proxy", settings, admin, plan.Command), ct);
+        var proxy = await AddAsync(new Member(plan.Name, "Mesh.Proxy", settings, admin, plan.Command), ct);
+        // For commands that look at the proxies of this mesh.
+        PrivateFile.WritePublic(_layout.Proxies, JsonSerializer.Serialize(_members.Where(m => m.Assembly == "Mesh.Proxy").ToDictionary(m => m.Name, m => m.Admin!.ToString())));
+        return proxy;
     }
 
     /// <summary>Starts a sample program. It is no member of the mesh's control plane and has no admin port.</summary>
@@ -310,6 +314,9 @@ internal sealed record EmbeddedMeshLayout(string Root)
     public string Logs => Path.Combine(Root, "logs");
 
     public string Discovery => Path.Combine(Root, "services.json");
+
+    /// <summary>The admin address of each proxy by its name.</summary>
+    public string Proxies => Path.Combine(Root, "proxies.json");
 
     /// <summary>Makes the directories, for this user's eyes only.</summary>
     public void Create()
