@@ -41,12 +41,13 @@ internal sealed partial class DataPlane : IDisposable
     /// <summary>Binds every listener. Nothing is accepted before <see cref="ServeAsync"/>.</summary>
     /// <param name="loop">Not running yet, or the caller is on it.</param>
     /// <param name="tracer">Null when no spans are made.</param>
+    /// <param name="tap">Null when nobody can look at requests.</param>
     /// <exception cref="IOException">An address cannot be bound; the message names it and its setting.</exception>
-    public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log, Tracer? tracer = null)
+    public DataPlane(EventLoop loop, ProxySettings settings, DestinationLookup lookup, IPEndPoint? admin, TimeProvider time, LineLog log, Tracer? tracer = null, RequestTap? tap = null)
     {
         (_loop, _settings, _time, _log) = (loop, settings, time, log);
         Metrics = new ProxyMetrics(settings.Inbound.Policy);
-        Journal = new RequestJournal(settings.AccessLog ? log : null, tracer);
+        Journal = new RequestJournal(settings.AccessLog ? log : null, tracer, tap);
         _tls = new CurrentTls(time);
         _table = new ConnectionTable(loop, Metrics, log, settings.AccessLog, time);
         try

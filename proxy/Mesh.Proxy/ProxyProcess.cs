@@ -9,6 +9,7 @@ using Mesh.Proxy.Logging;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Outbound;
+using Mesh.Proxy.Requests;
 using Mesh.Proxy.Settings;
 using Mesh.Proxy.Tracing;
 
@@ -47,10 +48,11 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
         DataPlane? plane = null;
         try
         {
-            var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, spans, ct), stop.Ask);
+            var tap = new RequestTap(time);
+            var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, spans, ct), stop.Ask, tap);
             admin = AdminServer.Bind(settings.AdminListen, pages, time, log);
             var lookup = control.Directory is { } directory ? new DestinationLookup(directory.ResolveAsync, directory.Known, directory.ProfileAsync, directory.Hold) : DestinationLookup.None;
-            plane = new DataPlane(loop, settings, lookup, admin.Address, time, log, Tracer(spans));
+            plane = new DataPlane(loop, settings, lookup, admin.Address, time, log, Tracer(spans), tap);
             Log.AdminListening(log, admin.Address);
             return await RunAsync(loop, control, spans, admin, plane, stop);
         }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Mesh.Cli.Demo;
 using Mesh.Cli.Identity;
 using Mesh.Cli.Stat;
+using Mesh.Cli.Tap;
 using Mesh.Cli.Trust;
 
 namespace Mesh.Cli;
@@ -16,6 +17,7 @@ internal static class Program
             DemoCommand.Create(),
             new Command("identity", "Look at identities.") { InspectCommand.Create() },
             StatCommand.Create(),
+            TapCommand.Create(),
             new Command("trust", "The trust anchors and issuers of a trust domain.") { InitCommand.Create() },
             WorkloadCommand.Create(),
         };

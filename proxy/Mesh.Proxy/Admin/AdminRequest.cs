@@ -6,12 +6,15 @@ namespace Mesh.Proxy.Admin;
 /// <summary>The head of a request: what the admin pages need of it.</summary>
 internal sealed record AdminRequest
 {
-    private AdminRequest(string method, string path, bool fromBrowser) => (Method, Path, FromBrowser) = (method, path, fromBrowser);
+    private AdminRequest(string method, string path, string query, bool fromBrowser) => (Method, Path, Query, FromBrowser) = (method, path, query, fromBrowser);
 
     public string Method { get; }
 
     /// <summary>Without the query.</summary>
     public string Path { get; }
+
+    /// <summary>What follows the question mark, as it came; empty when there is none.</summary>
+    public string Query { get; }
 
     /// <summary>A page of some web site sent it: the request carries an Origin.</summary>
     public bool FromBrowser { get; }
@@ -33,7 +36,7 @@ internal sealed record AdminRequest
         }
 
         var query = target.IndexOf('?', StringComparison.Ordinal);
-        request = new AdminRequest(method, query < 0 ? target : target[..query], fromBrowser);
+        request = new AdminRequest(method, query < 0 ? target : target[..query], query < 0 ? "" : target[(query + 1)..], fromBrowser);
         return true;
     }
 

@@ -103,7 +103,9 @@ internal sealed partial class AdminServer : IDisposable
             var answer = request is null
                 ? AdminAnswer.Of(status)
                 : await _pages.AnswerAsync(request, ((IPEndPoint)socket.RemoteEndPoint!).Address, deadline.Token);
-            await SendAsync(socket, answer, request?.Method == "HEAD", deadline.Token);
+            // A stream has no end of its own: it ends with us.
+            if (answer.Lines is { } lines) await StreamAsync(socket, answer, lines, deadline, either.Token);
+            else await SendAsync(socket, answer, request?.Method == "HEAD", deadline.Token);
         }
         catch (OperationCanceledException) when (either.IsCancellationRequested)
         {
@@ -159,7 +161,7 @@ internal sealed partial class AdminServer : IDisposable
             $"HTTP/1.1 {answer.Status} {answer.Phrase}\r\nContent-Type: {answer.ContentType}\r\nContent-Length: {body.Length}\r\n" +
             "Cache-Control: no-store\r\nConnection: close\r\n\r\n");
         byte[] all = headOnly ? head : [.. head, .. body];
-        for (var sent = 0; sent < all.Length;) sent += await socket.SendAsync(all.AsMemory(sent), ct);
+        await SendAllAsync(socket, all, ct);
         socket.Shutdown(SocketShutdown.Send);
         // Closing with unread bytes of the client in the buffer would reset the connection and could lose the answer.
         var rest = new byte[1024];
@@ -169,6 +171,61 @@ internal sealed partial class AdminServer : IDisposable
             if (read == 0) return;
             drained += read;
         }
+    }
+
+    /// <summary>Sends lines as they come, until the client leaves, or takes one too slowly, or we stop.</summary>
+    private static async Task StreamAsync(
+        Socket socket, AdminAnswer answer, Func<CancellationToken, IAsyncEnumerable<string>> lines, CancellationTokenSource deadline, CancellationToken ct)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var leaving = EndWhenLeftAsync(socket, over);
+        try
+        {
+            await SendAllAsync(socket, Encoding.ASCII.GetBytes(
+                $"HTTP/1.1 {answer.Status} {answer.Phrase}\r\nContent-Type: {answer.ContentType}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"), over.Token);
+            deadline.CancelAfter(Timeout.InfiniteTimeSpan);
+            await foreach (var line in lines(over.Token))
+            {
+                deadline.CancelAfter(AnswerTimeout);
+                await SendAllAsync(socket, Encoding.UTF8.GetBytes(line + "\n"), over.Token);
+                deadline.CancelAfter(Timeout.InfiniteTimeSpan);
+            }
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            // The client has what it wanted.
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await leaving;
+        }
+    }
+
+    // A client that only reads is not heard of again until it closes.
+    private static async Task EndWhenLeftAsync(Socket socket, CancellationTokenSource over)
+    {
+        try
+        {
+            var rest = new byte[256];
+            while (await socket.ReceiveAsync(rest, over.Token) > 0)
+            {
+            }
+
+            await over.CancelAsync();
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            await over.CancelAsync();
+        }
+    }
+
+    private static async Task SendAllAsync(Socket socket, byte[] all, CancellationToken ct)
+    {
+        for (var sent = 0; sent < all.Length;) sent += await socket.SendAsync(all.AsMemory(sent), ct);
     }
 
     private sealed class Client(Socket socket) : IDisposable

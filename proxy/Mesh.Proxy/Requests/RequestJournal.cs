@@ -9,7 +9,7 @@ namespace Mesh.Proxy.Requests;
 /// Where exchanges tell what they did, for those who look: the access log, the tracer, the tap. While nobody does, <see cref="Begin"/> gives null
 /// and costs a few comparisons. Lives on the loop.
 /// </summary>
-internal sealed partial class RequestJournal(LineLog? accessLog, Tracer? tracer = null)
+internal sealed partial class RequestJournal(LineLog? accessLog, Tracer? tracer = null, RequestTap? tap = null)
 {
     // As many as are under way at once in a busy proxy; more are left to the collector.
     private const int MostSpare = 256;
@@ -28,7 +28,7 @@ internal sealed partial class RequestJournal(LineLog? accessLog, Tracer? tracer 
     public RequestRecord? Begin(Direction direction, long connection, HttpVersion version, HeaderBlock head)
     {
         var span = tracer?.Begin(head);
-        if (accessLog is null && span is null) return null;
+        if (accessLog is null && span is null && tap is not { IsWatched: true }) return null;
         if (!_spare.TryPop(out var record)) record = new RequestRecord();
         record.Begin(direction, connection, version, head);
         record.Span = span;
@@ -39,6 +39,7 @@ internal sealed partial class RequestJournal(LineLog? accessLog, Tracer? tracer 
     public void End(RequestRecord record)
     {
         if (accessLog is not null) Log.Ended(accessLog, record);
+        tap?.Offer(record);
         if (record.Span is { } span) tracer!.End(span, record);
         if (_spare.Count < MostSpare) _spare.Push(record);
     }

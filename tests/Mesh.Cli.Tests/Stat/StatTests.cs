@@ -105,6 +105,9 @@ public sealed class StatTests
     [InlineData("stat --proxy 127.0.0.1:0")]
     [InlineData("stat --proxy 127.0.0.1:1 --window 1")]
     [InlineData("stat --dir /nowhere")]
+    [InlineData("tap")]
+    [InlineData("tap --proxy 127.0.0.1:1 --count 0")]
+    [InlineData("tap --proxy 127.0.0.1:1 --duration x")]
     public async Task A_wrong_command_line_is_told_as_such(string arguments) =>
         Assert.Equal(64, (await ProgramRun.OfAssemblyAsync("mesh", arguments.Split(' '))).ExitCode);
 
