@@ -66,14 +66,16 @@ internal sealed partial class DataPlane : IDisposable
         var guarded = new OwnListeners(admin is null ? outboundOnly : outboundOnly.Add(admin));
         var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, TellBug);
         var inboundHttp = new InboundHttp(
-            new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams);
+            new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams,
+            new ExchangeAccount(Direction.Inbound, Metrics.Requests, Journal));
         _inbound = new InboundContext(
             settings.Inbound, new InboundRules(settings.Inbound.Policy, settings.Inbound.ClusterNetworks), settings.Identity.ServerName, _tls, guarded, Metrics, inboundHttp);
         var random = new Random();
         var ownOutbound = new OwnListeners(outboundOnly);
         var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
         var outboundHttp = new OutboundHttp(
-            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics, random);
+            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics,
+            new ExchangeAccount(Direction.Outbound, Metrics.Requests, Journal), random);
         _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }
 

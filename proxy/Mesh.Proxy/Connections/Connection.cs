@@ -50,6 +50,8 @@ internal sealed partial class Connection : IDisposable
 
     public ConnectionEnd? End => _end;
 
+    public ProxyMetrics Metrics => _table.Metrics;
+
     /// <summary>Called, on the loop, when the proxy is about to end and the connection should when it can. Set by code that knows where one request ends.</summary>
     public Action? DrainRequested { get; set; }
 

@@ -3,6 +3,7 @@ using Mesh.Proxy.Http.Hpack;
 using Mesh.Proxy.Http.Http1;
 using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Http.Streams;
+using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 
 namespace Mesh.Proxy.Connections;
@@ -19,11 +20,26 @@ internal static class HttpServing
     /// <param name="requests">Takes the requests.</param>
     public static async ValueTask ServeAsync(Connection connection, Transport client, DetectedProtocol protocol, IRequestHandler requests)
     {
+        var counters = connection.Metrics.Requests.Connections(connection.Direction, TcpSide.Source, protocol == DetectedProtocol.Http2 ? HttpVersion.Http2 : HttpVersion.Http11);
+        counters.Opened++;
+        try
+        {
+            await ServeAsync(connection, client, protocol, requests, counters);
+        }
+        finally
+        {
+            counters.Closed++;
+        }
+    }
+
+    private static async ValueTask ServeAsync(Connection connection, Transport client, DetectedProtocol protocol, IRequestHandler requests, HttpConnectionCounters counters)
+    {
         if (protocol == DetectedProtocol.Http2)
         {
             var http2 = new Http2Connection(client, Http2Server, requests);
             connection.DrainRequested = http2.BeginDrain;
             var end = await http2.RunAsync();
+            if (end.Fault != Http2Fault.None) counters.Faulted(end.Fault);
             connection.EndAs(End(end), end.Fault == Http2Fault.None ? null : Http2Faults.Sentence(end.Fault));
             return;
         }
@@ -31,6 +47,7 @@ internal static class HttpServing
         var http1 = new Http1ServerConnection(client, requests, Http1Server);
         connection.DrainRequested = http1.BeginDrain;
         var last = await http1.RunAsync();
+        if (last.Fault != Http1Fault.None) counters.Faulted(last.Fault);
         connection.EndAs(End(last), last.Fault == Http1Fault.None ? null : Http1Faults.Sentence(last.Fault));
     }
 

@@ -3,6 +3,7 @@ using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Http.Streams;
 using Mesh.Proxy.Native;
+using Mesh.Proxy.Requests;
 using Mesh.Proxy.Upstreams;
 
 namespace Mesh.Proxy.Exchanges;
@@ -103,6 +104,9 @@ internal sealed partial class Exchange : IStreamHandler
     /// <summary>For <see cref="IExchangeRoutes"/> alone: what it knows of this exchange.</summary>
     public object? Route { get; set; }
 
+    /// <summary>Likewise: what is told of this exchange, when somebody looks.</summary>
+    public RequestRecord? Record { get; set; }
+
     /// <summary>The client speaks gRPC: refusals are told in its way.</summary>
     public bool IsGrpc { get; private set; }
 
@@ -116,7 +120,7 @@ internal sealed partial class Exchange : IStreamHandler
         (_waiting, _bodyKept, _requestEnded, _responseEnded) = (false, true, false, false);
         (_received, _givenBack, _sentUp, ResponseBytes) = (0, 0, 0, 0);
         (Started, Answered, Status, GrpcStatus, Attempts) = (0, 0, 0, -1, 0);
-        (Refusal, ClientLeft, Broken, Route, IsGrpc) = (null, false, false, null, false);
+        (Refusal, ClientLeft, Broken, Route, Record, IsGrpc) = (null, false, false, null, null, false);
     }
 
     /// <summary>Sends the request on, or waits until the server can take it.</summary>

@@ -5,6 +5,7 @@ using Mesh.Proxy.Exchanges;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Streams;
 using Mesh.Proxy.Http.Translation;
+using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Settings;
 using Mesh.Proxy.Upstreams;
@@ -12,7 +13,7 @@ using Mesh.Proxy.Upstreams;
 namespace Mesh.Proxy.Inbound;
 
 /// <summary>What the HTTP side of all inbound connections shares.</summary>
-internal sealed record InboundHttp(ExchangePool Exchanges, ApplicationUpstreams Applications, UpstreamSet Upstreams);
+internal sealed record InboundHttp(ExchangePool Exchanges, ApplicationUpstreams Applications, UpstreamSet Upstreams, ExchangeAccount Account);
 
 /// <summary>
 /// Decides about the requests of one inbound connection: each is judged by policy, told who its client is, and given to the application in the
@@ -22,27 +23,29 @@ internal sealed class InboundRequests(InboundContext context, InboundHttp http, 
 {
     private readonly byte[]? _clientId = peer is PeerIdentity.Verified { Id: var id } ? Encoding.ASCII.GetBytes(id.ToString()) : null;
     private readonly string _target = application.ToString();
+    private HttpCounters? _counters;
+    private Counter? _decisions;
     private Permit? _permit;
     private InboundRules? _judgedBy;
-    private DenialReason _denial;
 
     void IRequestHandler.Accept(HttpStream stream) => http.Exchanges.Begin(stream, this);
 
     void IExchangeRoutes.OnRequest(Exchange exchange, HeaderBlock fields, in MessageHead head)
     {
-        if (Authorise() is not { } permit)
+        var permit = Authorise();
+        _decisions!.Value++;
+        var forward = head;
+        if (OrigProto.TryTake(fields, ref forward)) exchange.Route = Upgraded;
+        NameClient(fields);
+        http.Account.Began(exchange, connection.Id, forward.Version, fields);
+        if (permit is null)
         {
-            context.Metrics.Denied(peer, _target, _denial);
             exchange.Refuse(Refusal.Denied);
             return;
         }
 
-        context.Metrics.Allowed(permit, _target);
         connection.Audited |= permit.Audited;
-        var forward = head;
-        if (OrigProto.TryTake(fields, ref forward)) exchange.Route = Upgraded;
-
-        NameClient(fields);
+        (_counters ??= context.Metrics.Http(new HttpLabels(Direction.Inbound, _target, peer, EndpointLabels.None))).Requested();
         exchange.Forward(http.Applications.For(application, forward.Version), fields, forward);
     }
 
@@ -57,9 +60,9 @@ internal sealed class InboundRequests(InboundContext context, InboundHttp http, 
         if (ReferenceEquals(exchange.Route, Upgraded)) OrigProto.Write(fields, head);
     }
 
-    void IExchangeRoutes.OnEnd(Exchange exchange)
-    {
-    }
+    // A request that was denied is none of the application's: it is counted with the decisions.
+    void IExchangeRoutes.OnEnd(Exchange exchange) =>
+        http.Account.Ended(exchange, ReferenceEquals(exchange.Refusal, Refusal.Denied) ? null : _counters, peer, _target);
 
     private static object Upgraded { get; } = new();
 
@@ -68,7 +71,8 @@ internal sealed class InboundRequests(InboundContext context, InboundHttp http, 
     {
         if (!ReferenceEquals(_judgedBy, context.Rules))
         {
-            Permit.TryGrant(context.Rules, peer, connection.Client.Address, application.Port, out _permit, out _denial);
+            var granted = Permit.TryGrant(context.Rules, peer, connection.Client.Address, application.Port, out _permit, out var denial);
+            _decisions = granted ? context.Metrics.Requests.Allowed(_permit!, _target) : context.Metrics.Requests.Denied(peer, _target, denial);
             _judgedBy = context.Rules;
         }
 

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
-using Mesh.Proxy.Discovery;
 
 namespace Mesh.Proxy.Metrics;
 
@@ -20,11 +19,11 @@ internal sealed class EndpointLabels : IEquatable<EndpointLabels>
     public static EndpointLabels None { get; } = new([]);
 
     /// <summary>To be made once for each endpoint and kept. The endpoint's own labels come before those of its set.</summary>
-    public static EndpointLabels Of(Endpoint endpoint, EndpointSet set)
+    public static EndpointLabels Of(FrozenDictionary<string, string> endpoint, FrozenDictionary<string, string> set)
     {
-        if (endpoint.Labels.Count + set.Labels.Count == 0) return None;
+        if (endpoint.Count + set.Count == 0) return None;
         return new EndpointLabels(
-            [.. Kept.Select(name => new MetricLabel("dst_" + name, Find(endpoint.Labels, name) ?? Find(set.Labels, name) ?? "")).Where(l => l.Value.Length > 0)]);
+            [.. Kept.Select(name => new MetricLabel("dst_" + name, Find(endpoint, name) ?? Find(set, name) ?? "")).Where(l => l.Value.Length > 0)]);
     }
 
     public ImmutableArray<MetricLabel> ToLabels() => _labels;

@@ -13,7 +13,7 @@ internal sealed class HttpCounters
 
     private HttpStatusCounters[] _statuses = [];
     private HttpStatusCounters? _latest;
-    private long[]? _failed;
+    private FailureCounts? _failures;
     private long _requests;
 
     public long Requests => Volatile.Read(ref _requests);
@@ -34,10 +34,12 @@ internal sealed class HttpCounters
         counters.Record(grpcStatus, latencyMicroseconds);
     }
 
-    /// <summary>The request was lost, before a response or within one. Counts as a failure, except when it was the client's wish.</summary>
-    public void Failed(HttpError error) => (_failed ??= new long[HttpErrorText.Count])[(int)error]++;
+    /// <summary>The request was lost, before a response or within one. Not for clients that leave: that says nothing about the service.</summary>
+    /// <param name="reason">As in <see cref="HttpMetrics.Failed"/>.</param>
+    public void Failed(string reason) => (_failures ??= new FailureCounts()).Add(reason);
 
-    public long FailedBy(HttpError error) => Volatile.Read(ref _failed) is { } failed ? Volatile.Read(ref failed[(int)error]) : 0;
+    /// <summary>Null: none.</summary>
+    public FailureCounts? Failures => Volatile.Read(ref _failures);
 
     private HttpStatusCounters Find(int status)
     {

@@ -42,9 +42,8 @@ internal sealed partial class HttpMetrics
         foreach (var (labels, counters) in all)
         {
             foreach (var status in counters.Statuses) WriteResponses(page, labels, status);
-            // A client that changed its mind says nothing about the service.
-            for (var error = HttpError.None + 1; (int)error < HttpErrorText.Count; error++)
-                if (error != HttpError.ResetByClient && counters.FailedBy(error) is > 0 and var lost) page.Sample(lost, [.. labels, ("classification", "failure"), ("error", error.Label())]);
+            if (counters.Failures is not { } failures) continue;
+            foreach (var (reason, count) in failures.All) page.Sample(Volatile.Read(ref count.Value), [.. labels, ("classification", "failure"), ("error", reason)]);
         }
     }
 
@@ -71,8 +70,7 @@ internal sealed partial class HttpMetrics
 
     private void WriteErrors(PrometheusText page, Direction direction)
     {
-        for (var error = HttpError.None + 1; (int)error < HttpErrorText.Count; error++)
-            if (Volatile.Read(ref _errors[(int)direction][(int)error]) is > 0 and var count) page.Sample(count, ("error", error.Label()));
+        foreach (var (reason, count) in _failures[(int)direction].All) page.Sample(Volatile.Read(ref count.Value), ("error", reason));
     }
 
     private void WriteRoutes(PrometheusText page)

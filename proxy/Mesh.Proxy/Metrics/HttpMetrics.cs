@@ -21,7 +21,7 @@ internal sealed partial class HttpMetrics(InboundPolicy policy)
     private readonly BoundedFamily<AuthorizationLabels, Counter> _authorizations = new(ProxyMetrics.MostAuthorizationLabels, AuthorizationLabels.Overflow);
     private readonly ConcurrentDictionary<string, BalancerGauge> _balancers = new();
     private readonly HttpConnectionCounters[] _connections = [.. Enumerable.Range(0, 12).Select(_ => new HttpConnectionCounters())];
-    private readonly long[][] _errors = [new long[HttpErrorText.Count], new long[HttpErrorText.Count]];
+    private readonly FailureCounts[] _failures = [new(), new()];
 
     public HttpCounters Of(HttpLabels labels) => _requests[labels];
 
@@ -45,8 +45,9 @@ internal sealed partial class HttpMetrics(InboundPolicy policy)
     public HttpConnectionCounters Connections(Direction direction, TcpSide side, HttpVersion version) =>
         _connections[((int)direction * 2 + (int)side) * 3 + (int)version];
 
-    /// <summary>A request that the proxy answered itself, or dropped.</summary>
-    public void Failed(Direction direction, HttpError error) => _errors[(int)direction][(int)error]++;
+    /// <summary>A request that the proxy answered itself, or lost.</summary>
+    /// <param name="reason">A label that the code names, such as <c>Refusal.Reason</c>.</param>
+    public void Failed(Direction direction, string reason) => _failures[(int)direction].Add(reason);
 
     private sealed record RouteLabels(string Authority, string Route);
 }

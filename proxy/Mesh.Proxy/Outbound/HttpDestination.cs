@@ -38,7 +38,7 @@ internal sealed class HttpDestination(string target, OutboundHttp http) : IDispo
                 known.Dispose();
             }
 
-            _byAddress[endpoint.Address] = http.Open(endpoint, target);
+            _byAddress[endpoint.Address] = http.Open(endpoint, set, target);
         }
 
         foreach (var address in left)

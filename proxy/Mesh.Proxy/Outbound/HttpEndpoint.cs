@@ -22,17 +22,24 @@ internal sealed class HttpEndpoint : IDisposable
     private Upstream? _http1;
     private Upstream? _http2;
 
-    public HttpEndpoint(Endpoint endpoint, string target, UpstreamSet set, EndpointDialer dialer, ProxyMetrics metrics)
+    public HttpEndpoint(Endpoint endpoint, EndpointLabels labels, string target, UpstreamSet set, EndpointDialer dialer, ProxyMetrics metrics)
     {
         (Endpoint, _set, _dialer) = (endpoint, set, dialer);
         Peer = endpoint.Identity is { } identity ? new PeerIdentity.Verified(identity.Id) : new PeerIdentity.Absent(AbsentReason.NotProvidedByDiscovery);
         _counters = metrics.Tcp(new TcpLabels(Direction.Outbound, TcpSide.Destination, target, Peer));
+        Requests = metrics.Http(new HttpLabels(Direction.Outbound, target, Peer, labels));
+        Name = endpoint.Address.ToString();
         AuthorityOverride = endpoint.AuthorityOverride is { } authority ? Encoding.ASCII.GetBytes(authority) : null;
     }
 
     public Endpoint Endpoint { get; }
 
     public PeerIdentity Peer { get; }
+
+    /// <summary>Its address, for the access log.</summary>
+    public string Name { get; }
+
+    public HttpCounters Requests { get; }
 
     public byte[]? AuthorityOverride { get; }
 

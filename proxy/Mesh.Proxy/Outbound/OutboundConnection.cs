@@ -82,7 +82,7 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
         try
         {
             destination.Update(route);
-            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, destination, Refresh(route)));
+            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, destination, Refresh(route)));
         }
         finally
         {

@@ -7,7 +7,7 @@ using Mesh.Proxy.Upstreams;
 namespace Mesh.Proxy.Outbound;
 
 /// <summary>What the HTTP side of all outbound connections shares: the destinations in use and the connections to them. Lives on the loop.</summary>
-internal sealed class OutboundHttp(UpstreamSet set, ExchangePool exchanges, EndpointDialer dialer, ProxyMetrics metrics, Random random) : IDisposable
+internal sealed class OutboundHttp(UpstreamSet set, ExchangePool exchanges, EndpointDialer dialer, ProxyMetrics metrics, ExchangeAccount account, Random random) : IDisposable
 {
     // Milliseconds after the last client connection: a client that comes again finds warm connections.
     private const long KeepUnused = 60_000;
@@ -17,6 +17,8 @@ internal sealed class OutboundHttp(UpstreamSet set, ExchangePool exchanges, Endp
     public ExchangePool Exchanges => exchanges;
 
     public UpstreamSet Upstreams => set;
+
+    public ExchangeAccount Account => account;
 
     public Random Random => random;
 
@@ -36,7 +38,7 @@ internal sealed class OutboundHttp(UpstreamSet set, ExchangePool exchanges, Endp
         if (--destination.Users == 0) destination.UnusedSince = Now;
     }
 
-    public HttpEndpoint Open(Endpoint endpoint, string target) => new(endpoint, target, set, dialer, metrics);
+    public HttpEndpoint Open(Endpoint endpoint, EndpointSet among, string target) => new(endpoint, EndpointLabels.Of(endpoint.Labels, among.Labels), target, set, dialer, metrics);
 
     public void Dispose()
     {

@@ -11,9 +11,10 @@ namespace Mesh.Proxy.Outbound;
 
 /// <summary>Decides about the requests of one client of ours: which endpoint of its destination takes each, and in which version it travels.</summary>
 /// <param name="http">What all share.</param>
+/// <param name="connection">The client's, by its number.</param>
 /// <param name="destination">Where the client's requests go.</param>
 /// <param name="refresh">The endpoints of the destination as they are known now; null when they do not change.</param>
-internal sealed class OutboundRequests(OutboundHttp http, HttpDestination destination, Func<EndpointSet?>? refresh) : IRequestHandler, IExchangeRoutes
+internal sealed class OutboundRequests(OutboundHttp http, long connection, HttpDestination destination, Func<EndpointSet?>? refresh) : IRequestHandler, IExchangeRoutes
 {
     private long _refreshed = -1;
 
@@ -24,15 +25,18 @@ internal sealed class OutboundRequests(OutboundHttp http, HttpDestination destin
         Refresh();
         if (Choose(exchange) is not { } endpoint)
         {
+            http.Account.Began(exchange, connection, head.Version, fields);
             exchange.Refuse(Refusal.NoEndpoint);
             return;
         }
 
+        endpoint.Requests.Requested();
         // What proxies say to each other is not for clients to say.
         fields.Remove(FieldName.L5dClientId);
         fields.Remove(FieldName.L5dOrigProto);
         fields.Remove(FieldName.L5dDstOverride);
         if (endpoint.AuthorityOverride is { } authority) fields.Set(FieldName.Authority, authority);
+        http.Account.Began(exchange, connection, head.Version, fields);
         var upstream = endpoint.For(head);
         if (upstream is Http2Upstream && head.Version != HttpVersion.Http2) OrigProto.Write(fields, head);
         exchange.Forward(upstream, fields, head);
@@ -57,6 +61,8 @@ internal sealed class OutboundRequests(OutboundHttp http, HttpDestination destin
 
     void IExchangeRoutes.OnEnd(Exchange exchange)
     {
+        var endpoint = exchange.Route as HttpEndpoint;
+        http.Account.Ended(exchange, endpoint?.Requests, endpoint?.Peer, endpoint?.Name);
     }
 
     private HttpEndpoint? Choose(Exchange exchange)

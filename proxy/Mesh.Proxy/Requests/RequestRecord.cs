@@ -13,6 +13,9 @@ namespace Mesh.Proxy.Requests;
 /// </summary>
 internal sealed class RequestRecord : ILineItem
 {
+    /// <summary>The <see cref="Reason"/> of a request whose client did not wait for its answer, which is nobody's failure.</summary>
+    public const string ClientLeft = "client_left";
+
     private const int MaxMethod = 32;
     private const int MaxAuthority = 256;
     private const int MaxPath = 1024;
@@ -67,8 +70,8 @@ internal sealed class RequestRecord : ILineItem
     /// <summary>Attempts after the first.</summary>
     public int Retries { get; set; }
 
-    /// <summary>Why there is no answer of the application, or not a whole one.</summary>
-    public HttpError Error { get; set; }
+    /// <summary>Why there is no answer of the server, or not a whole one; null when there is. The label of metrics.</summary>
+    public string? Reason { get; set; }
 
     /// <summary>As received, cut at 32 bytes; the others likewise at 256, 1024, 256 and 128.</summary>
     public ReadOnlySpan<byte> Method => Slice(_method);
@@ -82,14 +85,14 @@ internal sealed class RequestRecord : ILineItem
 
     public ReadOnlySpan<byte> RequestId => Slice(_requestId);
 
-    public bool IsFailure => Error is not (HttpError.None or HttpError.ResetByClient) || HttpStatusCounters.IsFailure(Status, GrpcStatus);
+    public bool IsFailure => Reason is not (null or ClientLeft) || HttpStatusCounters.IsFailure(Status, GrpcStatus);
 
     /// <summary>Forgets the request before and takes what the head says.</summary>
     public void Begin(Direction direction, long connection, HttpVersion version, HeaderBlock head)
     {
         _used = 0;
         (Direction, Connection, Version) = (direction, connection, version);
-        (Peer, Endpoint, Route, Status, GrpcStatus, Error, Retries) = (null, null, null, 0, -1, HttpError.None, 0);
+        (Peer, Endpoint, Route, Status, GrpcStatus, Reason, Retries) = (null, null, null, 0, -1, null, 0);
         (BytesUp, BytesDown, LatencyMicroseconds, DurationMicroseconds) = (0, 0, -1, 0);
         _method = Keep(head.ValueOf(FieldName.Method), MaxMethod);
         _authority = Keep(head.ValueOf(head.Contains(FieldName.Authority) ? FieldName.Authority : FieldName.Host), MaxAuthority);
@@ -108,7 +111,7 @@ internal sealed class RequestRecord : ILineItem
         line.Text("version", Version.Label());
         if (Status != 0) line.Number("status", Status);
         if (GrpcStatus >= 0) line.Number("grpc_status", GrpcStatus);
-        if (Error != HttpError.None) line.Text("reason", Error.Label());
+        if (Reason is not null) line.Text("reason", Reason);
         if (Peer is PeerIdentity.Verified { Id: var id }) line.Text("peer", id.ToString());
         else if (Peer is PeerIdentity.Absent { Reason: var absent }) line.Text("no_peer", absent.Label());
         if (Endpoint is not null) line.Text("endpoint", Endpoint);

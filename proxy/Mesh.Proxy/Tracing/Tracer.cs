@@ -55,7 +55,7 @@ internal sealed class Tracer(double probability, Action<TraceSpan> export, Rando
     // "error.type": a status, or a reason of ours. What a server answers with 4xx is its client's fault (semantic conventions for HTTP spans).
     private static string? Error(RequestRecord record)
     {
-        if (record.Error != HttpError.None) return record.Error.Label();
+        if (record.Reason is { } reason) return reason;
         if (!record.IsFailure && !(record.Direction == Direction.Outbound && record.Status is >= 400 and < 500)) return null;
         return (record.GrpcStatus > 0 ? record.GrpcStatus : record.Status).ToString(System.Globalization.CultureInfo.InvariantCulture);
     }

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Logging;
-using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Requests;
 using Mesh.Spiffe;
@@ -43,7 +42,7 @@ public sealed class RequestJournalTests
         var line = await LineAsync(LogFormat.Text, record =>
         {
             record.Peer = new PeerIdentity.Absent(AbsentReason.NoTlsFromRemote);
-            record.Error = HttpError.ConnectFailed;
+            record.Reason = "connect_failed";
         });
         Assert.Contains(" reason=connect_failed no_peer=no_tls_from_remote bytes_up=0 bytes_down=0 duration_ms=0 ", line, StringComparison.Ordinal);
         Assert.DoesNotContain(" status=", line, StringComparison.Ordinal);
@@ -95,13 +94,13 @@ public sealed class RequestJournalTests
     }
 
     [Theory]
-    [InlineData(200, -1, HttpError.None, false)]
-    [InlineData(503, -1, HttpError.None, true)]
-    [InlineData(200, 14, HttpError.None, true)]
-    [InlineData(0, -1, HttpError.ConnectionLost, true)]
-    [InlineData(0, -1, HttpError.ResetByClient, false)]
-    public void A_record_knows_a_failure(int status, int grpc, object error, bool failure) =>
-        Assert.Equal(failure, new RequestRecord { Status = status, GrpcStatus = grpc, Error = (HttpError)error }.IsFailure);
+    [InlineData(200, -1, null, false)]
+    [InlineData(503, -1, null, true)]
+    [InlineData(200, 14, null, true)]
+    [InlineData(0, -1, "connection_lost", true)]
+    [InlineData(0, -1, "client_left", false)]
+    public void A_record_knows_a_failure(int status, int grpc, string? reason, bool failure) =>
+        Assert.Equal(failure, new RequestRecord { Status = status, GrpcStatus = grpc, Reason = reason }.IsFailure);
 
     private static void Fill(RequestRecord record)
     {
