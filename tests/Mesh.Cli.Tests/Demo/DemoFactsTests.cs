@@ -1,4 +1,5 @@
 using Mesh.Cli.Demo;
+using Mesh.Cli.Stat;
 using Spectre.Console;
 
 namespace Mesh.Cli.Tests.Demo;
