@@ -24,7 +24,7 @@ public sealed class CommandLineTests
     {
         var run = await ProgramRun.OfAssemblyAsync("mesh", ["--help"]);
         Assert.Equal(0, run.ExitCode);
-        foreach (var command in new[] { "demo", "identity", "trust" }) Assert.Contains($"\n  {command} ", run.Output, StringComparison.Ordinal);
+        foreach (var command in new[] { "demo", "identity", "stat", "tap", "trust" }) Assert.Contains($"\n  {command} ", run.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("workload", run.Output, StringComparison.Ordinal);
     }
 }

@@ -1,5 +1,6 @@
 using Mesh.Cli.Stat;
 using Mesh.Cli.Demo;
+using Mesh.Cli.Stat;
 using Spectre.Console;
 
 namespace Mesh.Cli.Tests.Demo;

@@ -15,7 +15,7 @@ internal static class StatCommand
         var output = new Option<string>("--output") { Description = "text or json (one object for each window)", DefaultValueFactory = _ => "text" };
         output.AcceptOnlyFromAmong("text", "json");
         var targets = new ProxyTargets();
-        var command = new Command("stat", "Success rate, requests per second, latencies and connections, by workload and peer. Exit code 0: all proxies were read, 1: one was not.")
+        var command = new Command("stat", "Success rate, requests per second, latencies and connections, by proxy and peer. Exit code 0: all proxies were read, 1: one was not.")
         {
             window, watch, output,
         };
