@@ -64,7 +64,7 @@ internal sealed partial class DataPlane : IDisposable
         ImmutableArray<IPEndPoint> outboundOnly = [.. own];
         // What comes from the network must not reach the admin endpoint as if it came from this pod.
         var guarded = new OwnListeners(admin is null ? outboundOnly : outboundOnly.Add(admin));
-        var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, TellBug);
+        var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, time, TellBug);
         var inboundHttp = new InboundHttp(
             new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams,
             new ExchangeAccount(Direction.Inbound, Metrics.Requests, Journal));
@@ -74,7 +74,7 @@ internal sealed partial class DataPlane : IDisposable
         var ownOutbound = new OwnListeners(outboundOnly);
         var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
         var outboundHttp = new OutboundHttp(
-            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics,
+            new UpstreamSet(loop, Direction.Outbound, _table, time, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics,
             new ExchangeAccount(Direction.Outbound, Metrics.Requests, Journal), random);
         _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }

@@ -17,6 +17,7 @@ internal sealed record InboundContext(
 internal sealed class InboundConnection(InboundContext context, Connection connection, TcpTransport client, InboundService? service)
 {
     private SessionKind _session;
+    private DateTimeOffset? _validUntil;
 
     public async ValueTask RunAsync()
     {
@@ -96,6 +97,7 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
         }
 
         connection.Accepted(transport);
+        _validUntil = handshake.Verdict is { IsValid: true } verdict && verdict.ValidUntil < tls.NotAfter ? verdict.ValidUntil : tls.NotAfter;
         context.Metrics.HandshakeSucceeded(Direction.Inbound, handshake.Group, handshake.Cipher, TimeSpan.FromMilliseconds(client.Loop.Now - started));
         PeerIdentity peer = handshake.Verdict is { Id: { } id } ? new PeerIdentity.Verified(id) : new PeerIdentity.Absent(AbsentReason.NoClientCertificate);
         return Session(transport, peer, hasHeader: handshake.Alpn == TransportHeader.Alpn);
@@ -158,10 +160,11 @@ internal sealed class InboundConnection(InboundContext context, Connection conne
     }
 
     /// <summary>Requests are judged one by one: a client that may not do one thing may do another, and is told.</summary>
-    private ValueTask ServeAsync(InboundSession session, IPEndPoint application, DetectedProtocol protocol)
+    private async ValueTask ServeAsync(InboundSession session, IPEndPoint application, DetectedProtocol protocol)
     {
+        using var expiry = context.Http.Upstreams.WhenOver(_validUntil, () => connection.DrainRequested?.Invoke());
         connection.Count(session.Transport, new TcpLabels(Direction.Inbound, TcpSide.Source, connection.Target, session.Peer));
-        return HttpServing.ServeAsync(connection, session.Transport, protocol, new InboundRequests(context, context.Http, connection, session.Peer, application));
+        await HttpServing.ServeAsync(connection, session.Transport, protocol, new InboundRequests(context, context.Http, connection, session.Peer, application));
     }
 
     private Permit? Authorise(InboundSession session, IPEndPoint application)

@@ -53,7 +53,9 @@ internal sealed class EndpointDialer(EventLoop loop, OutboundSettings settings, 
 
         opened(transport);
         metrics.HandshakeSucceeded(Direction.Outbound, handshake.Group, handshake.Cipher, TimeSpan.FromMilliseconds(loop.Now - started));
-        if (!withHeader) return new Dialled(transport, default, "");
+        var validUntil = handshake.Verdict is { } verdict && verdict.ValidUntil < snapshot.NotAfter ? verdict.ValidUntil : snapshot.NotAfter;
+        var connected = new Dialled(transport, default, "") { ValidUntil = validUntil };
+        if (!withHeader) return connected;
         if (handshake.Alpn != TransportHeader.Alpn)
         {
             transport.Abort();
@@ -61,7 +63,7 @@ internal sealed class EndpointDialer(EventLoop loop, OutboundSettings settings, 
         }
 
         var status = await transport.WriteAllAsync(TransportHeader.ForPort(endpoint.Address.Port, session).ToBytes());
-        if (status == IoStatus.Ok) return new Dialled(transport, default, "");
+        if (status == IoStatus.Ok) return connected;
         transport.Abort();
         return Failed(ConnectionEnd.ServerReset, status.ToString());
     }

@@ -62,12 +62,13 @@ internal sealed class Http1Upstream(UpstreamSet set, Dial dial, TcpCounters coun
 
     protected override void OnDialled(bool connected) => _connecting--;
 
-    protected override async ValueTask ServeAsync(Transport transport)
+    protected override async ValueTask ServeAsync(Transport transport, DateTimeOffset? validUntil)
     {
         OnDialled(connected: true);
         if (IsStopped) return;
         var connection = new Http1ClientConnection(transport, this);
         _open.Add(connection);
+        using var expiry = Set.WhenOver(validUntil, connection.BeginDrain);
         var serving = connection.RunAsync();
         ((IHttp1ClientOwner)this).OnIdle(connection);
         await serving;

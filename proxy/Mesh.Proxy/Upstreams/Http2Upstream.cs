@@ -53,12 +53,13 @@ internal sealed class Http2Upstream(UpstreamSet set, Dial dial, TcpCounters coun
 
     protected override void OnDialled(bool connected) => _connecting = false;
 
-    protected override async ValueTask ServeAsync(Transport transport)
+    protected override async ValueTask ServeAsync(Transport transport, DateTimeOffset? validUntil)
     {
         OnDialled(connected: true);
         var connection = new Http2Connection(transport, options, requests: null) { Owner = this };
         if (IsStopped) return;
         _connections.Add(connection);
+        using var expiry = Set.WhenOver(validUntil, connection.BeginDrain);
         var serving = connection.RunAsync();
         ServeWaiting();
         await serving;

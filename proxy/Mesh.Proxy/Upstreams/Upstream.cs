@@ -9,6 +9,9 @@ namespace Mesh.Proxy.Upstreams;
 /// <summary>A connection made, or why not.</summary>
 internal readonly record struct Dialled(Transport? Transport, ConnectionEnd End, string Detail)
 {
+    /// <summary>Until when what both sides proved holds; requests go over another connection afterwards. Null in plaintext.</summary>
+    public DateTimeOffset? ValidUntil { get; init; }
+
     /// <summary>What a client is told when this is the reason that its request has no server.</summary>
     public Refusal Refusal => End switch
     {
@@ -102,8 +105,11 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
     /// <summary>Opens a connection if those that wait need one more.</summary>
     protected abstract void ConnectIfNeeded();
 
-    /// <summary>Serves one connection to its end; the transport is closed afterwards.</summary>
-    protected abstract ValueTask ServeAsync(Transport transport);
+    /// <summary>
+    /// Serves one connection to its end; the transport is closed afterwards. After <paramref name="validUntil"/> it takes no new request: the
+    /// certificates it was made with have expired, and a connection must not outlive what it was trusted for.
+    /// </summary>
+    protected abstract ValueTask ServeAsync(Transport transport, DateTimeOffset? validUntil);
 
     /// <summary>Opens a connection and serves it.</summary>
     protected void Connect() => Set.Run(ConnectAsync);
@@ -140,7 +146,19 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
     private async Task ConnectAsync()
     {
         if (IsStopped) return;
-        var dialled = await dial(_stop.Token);
+        Dialled dialled;
+        try
+        {
+            dialled = await dial(_stop.Token);
+        }
+        catch
+        {
+            // A fault of ours, told where it is caught; those that wait must not wait for what does not come.
+            OnDialled(connected: false);
+            FailWaiting(Refusal.ConnectFailed);
+            throw;
+        }
+
         if (dialled.Transport is not { } transport)
         {
             _backoff = Math.Clamp(_backoff * 2, (long)FirstBackoff.TotalMilliseconds, (long)LongestBackoff.TotalMilliseconds);
@@ -153,7 +171,7 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
         _backoff = 0;
         _notBefore = 0;
         using var held = Set.Hold(transport, counters);
-        await ServeAsync(transport);
+        await ServeAsync(transport, dialled.ValidUntil);
     }
 }
 

@@ -9,7 +9,7 @@ namespace Mesh.Proxy.Upstreams;
 /// What the upstreams of one direction share: their loop, the connections they have open, and the one place that catches what escapes their code.
 /// Lives on the loop.
 /// </summary>
-internal sealed class UpstreamSet(EventLoop loop, Direction direction, ConnectionTable table, Action<Exception> bug)
+internal sealed class UpstreamSet(EventLoop loop, Direction direction, ConnectionTable table, TimeProvider time, Action<Exception> bug)
 {
     private readonly HashSet<Held> _open = [];
 
@@ -29,6 +29,9 @@ internal sealed class UpstreamSet(EventLoop loop, Direction direction, Connectio
         table.Dialled(direction, held.Local, held.Remote);
         return held;
     }
+
+    /// <summary>Calls <paramref name="drain"/> when what a connection was trusted for is over, unless the result is disposed before; null when that is never.</summary>
+    public Expiry? WhenOver(DateTimeOffset? validUntil, Action drain) => validUntil is { } until ? new Expiry(loop, until - time.GetUtcNow(), drain) : null;
 
     /// <summary>Brings the byte counters of all open connections up to date.</summary>
     public void Settle()

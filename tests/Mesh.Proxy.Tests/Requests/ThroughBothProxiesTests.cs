@@ -5,6 +5,7 @@ using System.Text;
 using Mesh.Proxy.Discovery;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Tests.Connections;
+using Mesh.Spiffe;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -136,6 +137,21 @@ public sealed class ThroughBothProxiesTests : IAsyncLifetime
         Assert.Equal("the client is not authorized", response.Headers.GetValues("l5d-proxy-error").Single());
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Who_is_refused_while_still_sending_reads_why(int version)
+    {
+        await using var mesh = await StartAsync(version, policy: InboundPolicy.Deny);
+        for (var i = 0; i < 5; i++)
+        {
+            using var request = mesh.Request(HttpMethod.Post, "http://web.demo/echo");
+            request.Content = new ByteArrayContent(new byte[500_000]);
+            using var response = await mesh.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+        }
+    }
+
     [Fact]
     public async Task A_client_without_identity_is_refused_request_by_request()
     {
@@ -208,12 +224,34 @@ public sealed class ThroughBothProxiesTests : IAsyncLifetime
         Assert.Contains("connection: close\r\n", answer, StringComparison.Ordinal);
     }
 
-    private async Task<Mesh> StartAsync(int version, bool header = true, InboundPolicy policy = InboundPolicy.AllAuthenticated)
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task No_connection_outlives_the_certificates_it_was_made_with(bool clientExpires)
+    {
+        var expiry = DateTimeOffset.UtcNow.AddSeconds(4);
+        expiry = expiry.AddTicks(-(expiry.Ticks % TimeSpan.TicksPerSecond));
+        var shortLived = _authority.CreateSvid($"spiffe://example.org/ns/demo/sa/{(clientExpires ? "client" : "web")}", o => o with { NotAfter = expiry });
+        await using var mesh = await StartAsync(2, client: clientExpires ? shortLived : null, web: clientExpires ? null : shortLived);
+        Assert.Equal("ok", await mesh.EchoAsync("ok"));
+        HttpStatusCode status;
+        do
+        {
+            using var response = await mesh.Client.GetAsync("http://web.demo/head");
+            status = response.StatusCode;
+        }
+        while (status == HttpStatusCode.OK && DateTimeOffset.UtcNow < expiry.AddSeconds(20));
+        Assert.Equal(clientExpires ? HttpStatusCode.ServiceUnavailable : HttpStatusCode.BadGateway, status);
+        Assert.True(DateTimeOffset.UtcNow >= expiry, "refused before a certificate had expired");
+    }
+
+    private async Task<Mesh> StartAsync(
+        int version, bool header = true, InboundPolicy policy = InboundPolicy.AllAuthenticated, X509Svid? client = null, X509Svid? web = null)
     {
         var application = await WebApplicationUnderTest.StartAsync(version == 1 ? HttpProtocols.Http1 : HttpProtocols.Http2);
-        var receiving = await RunningProxy.ReceivingAsync(application.Address, _authority, policy);
+        var receiving = await RunningProxy.ReceivingAsync(application.Address, _authority, policy, web);
         var endpoint = RunningProxy.Meshed(application.Address, receiving.Inbound, header: header) with { Protocol = ProtocolHint.Http2 };
-        var sending = await RunningProxy.SendingAsync(_authority, endpoints: endpoint);
+        var sending = await RunningProxy.SendingAsync(_authority, client, endpoints: endpoint);
         return new Mesh(application, receiving, sending, version);
     }
 
