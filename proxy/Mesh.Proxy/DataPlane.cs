@@ -74,7 +74,7 @@ internal sealed partial class DataPlane : IDisposable
         var ownOutbound = new OwnListeners(outboundOnly);
         var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
         var outboundHttp = new OutboundHttp(
-            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics,
+            new UpstreamSet(loop, Direction.Outbound, _table, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, lookup, Metrics,
             new ExchangeAccount(Direction.Outbound, Metrics.Requests, Journal), random);
         _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Http.Streams;
+using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Requests;
 using Mesh.Proxy.Upstreams;
@@ -22,6 +24,9 @@ internal interface IExchangeRoutes
 
     /// <summary>The head of an answer has come, interim ones too: it is changed as it is to go on to the client.</summary>
     void OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head);
+
+    /// <summary>The server that was given last has done for this request what it will: told once for each that was given, before another is asked for.</summary>
+    void OnAttemptEnd(Exchange exchange, AttemptOutcome outcome);
 
     /// <summary>The exchange is over; after this call the object serves another.</summary>
     void OnEnd(Exchange exchange);
@@ -50,6 +55,7 @@ internal sealed partial class Exchange : IStreamHandler
     private Upstream? _upstream;
     private HeaderBlock? _trailers;
     private MessageHead _head;
+    private bool _attempting;
     private bool _waiting;
     private bool _bodyKept;
     private bool _requestEnded;
@@ -117,7 +123,7 @@ internal sealed partial class Exchange : IStreamHandler
         _request.Clear();
         _trailers = null;
         (_head, _up, _upstream) = (default, null, null);
-        (_waiting, _bodyKept, _requestEnded, _responseEnded) = (false, true, false, false);
+        (_attempting, _waiting, _bodyKept, _requestEnded, _responseEnded) = (false, false, true, false, false);
         (_received, _givenBack, _sentUp, ResponseBytes) = (0, 0, 0, 0);
         (Started, Answered, Status, GrpcStatus, Attempts) = (0, 0, 0, -1, 0);
         (Refusal, ClientLeft, Broken, Route, Record, IsGrpc) = (null, false, false, null, null, false);
@@ -226,7 +232,7 @@ internal sealed partial class Exchange : IStreamHandler
         else if (ReferenceEquals(stream, _up))
         {
             _up = null;
-            _upstream!.Finished(this);
+            _upstream!.Finished();
             OnServerDone(fault);
         }
     }
@@ -242,12 +248,15 @@ internal sealed partial class Exchange : IStreamHandler
     internal void OnUnavailable(Refusal why)
     {
         StopWaiting();
+        // That we have no certificate is not the server's failure.
+        EndAttempt(ReferenceEquals(why, Refusal.NoCertificate) ? AttemptOutcome.Unknown : AttemptOutcome.Failure);
         TryAnother(why);
     }
 
     private void Try(Upstream upstream)
     {
         _upstream = upstream;
+        _attempting = true;
         Attempts++;
         if (upstream.TryOpen(this) is { } stream)
         {
@@ -270,10 +279,11 @@ internal sealed partial class Exchange : IStreamHandler
     {
         _up = stream;
         _sentUp = 0;
-        _upstream!.Began(this);
+        _upstream!.Began();
         var whole = _requestEnded && _body.IsEmpty && _trailers is null;
         stream.SendHead(_request, _head, whole);
-        if (whole || _up is null) return;
+        // Lost while the head was sent: another try may be under way already.
+        if (whole || !ReferenceEquals(_up, stream)) return;
         if (!_body.IsEmpty || (_requestEnded && _trailers is null)) _body.SendTo(stream, _requestEnded && _trailers is null);
         if (_requestEnded && _trailers is { } trailers) stream.SendTrailers(trailers);
         if (_body.Size > MaxReplay) ForgetBody();
@@ -318,7 +328,6 @@ internal sealed partial class Exchange : IStreamHandler
             _responseEnded = end;
             ForgetBody();
             if (IsGrpc) ReadGrpcStatus(fields);
-            _upstream!.Answered(this);
         }
 
         down.SendHead(fields, answer, end);
@@ -334,6 +343,7 @@ internal sealed partial class Exchange : IStreamHandler
 
     private void OnServerDone(StreamFault fault)
     {
+        EndAttempt(Outcome(fault));
         if (_down is null || _responseEnded)
         {
             EndDown();
@@ -392,15 +402,31 @@ internal sealed partial class Exchange : IStreamHandler
 
     private void DropRequest()
     {
+        EndAttempt(AttemptOutcome.Unknown);
         if (_up is not { } up) return;
         _up = null;
         up.Reset(Http2ErrorCode.Cancel);
-        _upstream!.Finished(this);
+        _upstream!.Finished();
     }
 
     private void WaitedTooLong()
     {
-        if (_waiting) Refuse(Refusal.FailFast);
+        if (!_waiting) return;
+        EndAttempt(AttemptOutcome.Failure);
+        Refuse(Refusal.FailFast);
+    }
+
+    private AttemptOutcome Outcome(StreamFault fault)
+    {
+        if (_responseEnded) return HttpStatusCounters.IsFailure(Status, GrpcStatus) ? AttemptOutcome.Failure : AttemptOutcome.Success;
+        return fault.Kind is StreamFaultKind.Refused or StreamFaultKind.Stopped ? AttemptOutcome.Unknown : AttemptOutcome.Failure;
+    }
+
+    private void EndAttempt(AttemptOutcome outcome)
+    {
+        if (!_attempting) return;
+        _attempting = false;
+        _routes.OnAttemptEnd(this, outcome);
     }
 
     private void StopWaiting()

@@ -14,6 +14,8 @@ internal sealed record Refusal(int Status, GrpcStatusCode Grpc, string Reason, s
 
     public static Refusal NoEndpoint { get; } = new(503, GrpcStatusCode.Unavailable, "no_endpoint", "the service has no endpoint");
 
+    public static Refusal AllFailing { get; } = new(503, GrpcStatusCode.Unavailable, "all_failing", "every server of the service is failing");
+
     public static Refusal DiscoveryUnavailable { get; } = new(503, GrpcStatusCode.Unavailable, "discovery_unavailable", "the service is not known yet");
 
     public static Refusal ConnectFailed { get; } = new(502, GrpcStatusCode.Unavailable, "connect_failed", "no connection to the server");

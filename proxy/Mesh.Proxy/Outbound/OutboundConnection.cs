@@ -1,4 +1,5 @@
 using System.Net;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Detect;
 using Mesh.Proxy.Discovery;
@@ -78,23 +79,16 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
     private async ValueTask ServeAsync(OutboundRoute route, DetectedProtocol protocol)
     {
         connection.Count(client, new TcpLabels(Direction.Outbound, TcpSide.Source, connection.Target, new PeerIdentity.Absent(AbsentReason.Loopback)));
-        var destination = context.Http.Enter(connection.Target);
+        var destination = context.Http.Enter(new DestinationKey(connection.Target, (route as OutboundRoute.Endpoints)?.Authority, LoadParameters.Default, null));
         try
         {
             destination.Update(route);
-            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, destination, Refresh(route)));
+            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, destination));
         }
         finally
         {
             context.Http.Leave(destination);
         }
-    }
-
-    // Discovery has answered before and answers at once; when it no longer knows, what it knew last stands.
-    private Func<EndpointSet?>? Refresh(OutboundRoute route)
-    {
-        if (route is not OutboundRoute.Endpoints { Authority: { } authority }) return null;
-        return () => context.Lookup.Known(authority);
     }
 
     /// <summary>A connection for bytes; it ends when the client leaves.</summary>

@@ -1,10 +1,8 @@
-using System.Text;
-using Mesh.Proxy.Discovery;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Exchanges;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Streams;
 using Mesh.Proxy.Http.Translation;
-using Mesh.Proxy.Settings;
 using Mesh.Proxy.Upstreams;
 
 namespace Mesh.Proxy.Outbound;
@@ -13,23 +11,22 @@ namespace Mesh.Proxy.Outbound;
 /// <param name="http">What all share.</param>
 /// <param name="connection">The client's, by its number.</param>
 /// <param name="destination">Where the client's requests go.</param>
-/// <param name="refresh">The endpoints of the destination as they are known now; null when they do not change.</param>
-internal sealed class OutboundRequests(OutboundHttp http, long connection, HttpDestination destination, Func<EndpointSet?>? refresh) : IRequestHandler, IExchangeRoutes
+internal sealed class OutboundRequests(OutboundHttp http, long connection, HttpDestination destination) : IRequestHandler, IExchangeRoutes
 {
-    private long _refreshed = -1;
-
     void IRequestHandler.Accept(HttpStream stream) => http.Exchanges.Begin(stream, this);
 
     void IExchangeRoutes.OnRequest(Exchange exchange, HeaderBlock fields, in MessageHead head)
     {
-        Refresh();
-        if (Choose(exchange) is not { } endpoint)
+        var attempts = http.Rent();
+        exchange.Route = attempts;
+        if (destination.Pick(attempts) is var picked and not PickResult.Picked)
         {
             http.Account.Began(exchange, connection, head.Version, fields);
-            exchange.Refuse(Refusal.NoEndpoint);
+            exchange.Refuse(picked == PickResult.AllUnavailable ? Refusal.AllFailing : Refusal.NoEndpoint);
             return;
         }
 
+        var endpoint = attempts.Endpoint!;
         endpoint.Requests.Requested();
         // What proxies say to each other is not for clients to say.
         fields.Remove(FieldName.L5dClientId);
@@ -44,10 +41,10 @@ internal sealed class OutboundRequests(OutboundHttp http, long connection, HttpD
 
     Upstream? IExchangeRoutes.Another(Exchange exchange)
     {
-        Refresh();
-        if (Choose(exchange) is not { } endpoint) return null;
+        var attempts = (OutboundAttempts)exchange.Route!;
+        if (destination.Pick(attempts) != PickResult.Picked) return null;
         var head = exchange.RequestHead;
-        var upstream = endpoint.For(head);
+        var upstream = attempts.Endpoint!.For(head);
         if (head.Version != HttpVersion.Http2)
         {
             if (upstream is Http2Upstream) OrigProto.Write(exchange.Request, head);
@@ -57,25 +54,19 @@ internal sealed class OutboundRequests(OutboundHttp http, long connection, HttpD
         return upstream;
     }
 
-    void IExchangeRoutes.OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head) => fields.Remove(FieldName.L5dOrigProto);
+    void IExchangeRoutes.OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head)
+    {
+        fields.Remove(FieldName.L5dOrigProto);
+        // An endpoint that fails quickly is not a fast one.
+        if (head is { IsInterim: false, Status: < 500 }) ((OutboundAttempts)exchange.Route!).Answered(http.Now);
+    }
+
+    void IExchangeRoutes.OnAttemptEnd(Exchange exchange, AttemptOutcome outcome) => ((OutboundAttempts)exchange.Route!).End(http.Now, outcome);
 
     void IExchangeRoutes.OnEnd(Exchange exchange)
     {
-        var endpoint = exchange.Route as HttpEndpoint;
-        http.Account.Ended(exchange, endpoint?.Requests, endpoint?.Peer, endpoint?.Name);
-    }
-
-    private HttpEndpoint? Choose(Exchange exchange)
-    {
-        var chosen = destination.Pick(exchange.Route as HttpEndpoint);
-        exchange.Route = chosen;
-        return chosen;
-    }
-
-    private void Refresh()
-    {
-        if (refresh is null || _refreshed == http.Now) return;
-        _refreshed = http.Now;
-        if (refresh() is { } set) destination.Update(set);
+        var attempts = (OutboundAttempts)exchange.Route!;
+        http.Account.Ended(exchange, attempts.Endpoint?.Requests, attempts.Endpoint?.Peer, attempts.Endpoint?.Name);
+        http.Return(attempts);
     }
 }
