@@ -167,6 +167,19 @@ internal sealed partial class Exchange : IStreamHandler
         EndDown();
     }
 
+    /// <summary>Answers by the word of a route: with a head, and no body. The block is borrowed.</summary>
+    public void Answer(HeaderBlock answer)
+    {
+        if (_down is not { } down) return;
+        if (FieldSyntax.TryParseNumber(answer.ValueOf(FieldName.Status), out var status)) Status = (int)status;
+        ReadGrpcStatus(answer);
+        Answered = Stopwatch.GetTimestamp();
+        _responseEnded = true;
+        if (!IsGrpc && Status is not (204 or 304)) answer.Add(FieldName.ContentLength, "0"u8);
+        down.SendHead(answer, new MessageHead(RequestMethod.Other, Status, answer.Contains(FieldName.ContentLength) ? 0 : null), end: true);
+        EndDown();
+    }
+
     void IStreamHandler.OnHead(HttpStream stream, HeaderBlock fields, in MessageHead head, bool end)
     {
         if (ReferenceEquals(stream, _down))
@@ -293,7 +306,7 @@ internal sealed partial class Exchange : IStreamHandler
     {
         _received += data.Length;
         _requestEnded |= end;
-        if (_up is null && !_waiting && !(Attempts == 0 && Refusal is null))
+        if (_up is null && !_waiting && (Attempts > 0 || Status != 0))
         {
             // Refused, or answered without being read: what still comes is dropped.
             _givenBack += data.Length;

@@ -16,6 +16,12 @@ internal sealed record Refusal(int Status, GrpcStatusCode Grpc, string Reason, s
 
     public static Refusal AllFailing { get; } = new(503, GrpcStatusCode.Unavailable, "all_failing", "every server of the service is failing");
 
+    public static Refusal NoRoute { get; } = new(404, GrpcStatusCode.Unimplemented, "no_route", "no route takes the request");
+
+    public static Refusal RouteFault { get; } = new(500, GrpcStatusCode.Internal, "route_invalid", "the route of the request is not valid");
+
+    public static Refusal NoBackend { get; } = new(500, GrpcStatusCode.Internal, "no_backend", "the route of the request has no backend");
+
     public static Refusal DiscoveryUnavailable { get; } = new(503, GrpcStatusCode.Unavailable, "discovery_unavailable", "the service is not known yet");
 
     public static Refusal ConnectFailed { get; } = new(502, GrpcStatusCode.Unavailable, "connect_failed", "no connection to the server");

@@ -9,9 +9,10 @@ namespace Mesh.Proxy.Outbound;
 /// <summary>What makes two destinations one.</summary>
 /// <param name="Target">The authority or address, for logs and metrics.</param>
 /// <param name="Authority">What discovery is asked for; null when the endpoints do not change.</param>
+/// <param name="Endpoint">The one endpoint, where a policy names it; else null.</param>
 /// <param name="Load">How the load of endpoints is estimated.</param>
 /// <param name="Accrual">When endpoints are taken out of use; null: never.</param>
-internal sealed record DestinationKey(string Target, HostPort? Authority, LoadParameters Load, FailureAccrualParameters? Accrual);
+internal sealed record DestinationKey(string Target, HostPort? Authority, Endpoint? Endpoint, LoadParameters Load, FailureAccrualParameters? Accrual);
 
 /// <summary>
 /// Where the requests of one authority, or of one address, may go: its endpoints as discovery knows them now, with the connections to them. Shared by
@@ -32,7 +33,10 @@ internal sealed class HttpDestination : IDisposable
             key.Load, key.Accrual, endpoint => http.Open(endpoint, _set!, key.Target), static left => left.Dispose(), http.Random, static endpoint => !endpoint.IsBackingOff);
     }
 
-    /// <summary>Client connections that use it, and when the last one left.</summary>
+    /// <summary>Something was told of its endpoints.</summary>
+    public bool IsKnown => _set is not null;
+
+    /// <summary>Services that use it, and when the last one left.</summary>
     public int Users { get; set; }
 
     public long UnusedSince { get; set; }

@@ -1,5 +1,4 @@
 using System.Net;
-using Mesh.Proxy.Balance;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Detect;
 using Mesh.Proxy.Discovery;
@@ -79,15 +78,17 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
     private async ValueTask ServeAsync(OutboundRoute route, DetectedProtocol protocol)
     {
         connection.Count(client, new TcpLabels(Direction.Outbound, TcpSide.Source, connection.Target, new PeerIdentity.Absent(AbsentReason.Loopback)));
-        var destination = context.Http.Enter(new DestinationKey(connection.Target, (route as OutboundRoute.Endpoints)?.Authority, LoadParameters.Default, null));
+        var endpoints = route as OutboundRoute.Endpoints;
+        var self = endpoints?.Authority ?? HostPort.From((route as OutboundRoute.Original)?.Address ?? endpoints!.Candidates[0].Address);
+        var called = context.Http.Enter(connection.Target, endpoints?.Authority, self);
         try
         {
-            destination.Update(route);
-            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, destination));
+            await called.ReadyAsync(route);
+            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, called));
         }
         finally
         {
-            context.Http.Leave(destination);
+            context.Http.Leave(called);
         }
     }
 
