@@ -22,6 +22,12 @@ internal interface IExchangeRoutes
     /// <summary>The server that was chosen did not get the request, or must not be held to it: gives another one, or null when there is none to try.</summary>
     Upstream? Another(Exchange exchange);
 
+    /// <summary>
+    /// The server has answered with this head, of which nothing was passed on, or not in time (no fields): null when that is the answer, else the
+    /// milliseconds after which the request is to be sent again.
+    /// </summary>
+    long? RetryAfter(Exchange exchange, HeaderBlock? fields, in MessageHead head);
+
     /// <summary>The head of an answer has come, interim ones too: it is changed as it is to go on to the client.</summary>
     void OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head);
 
@@ -68,7 +74,7 @@ internal sealed partial class Exchange : IStreamHandler
     {
         _pool = pool;
         _body = new ByteQueue(pool.Loop.Buffers);
-        _timer = pool.Loop.Timer(static state => ((Exchange)state!).WaitedTooLong(), this);
+        _timer = pool.Loop.Timer(static state => ((Exchange)state!).OnTimer(), this);
     }
 
     /// <summary>Told apart by who waits for it: a wait that ended leaves its ticket behind.</summary>
@@ -127,6 +133,7 @@ internal sealed partial class Exchange : IStreamHandler
         (_received, _givenBack, _sentUp, ResponseBytes) = (0, 0, 0, 0);
         (Started, Answered, Status, GrpcStatus, Attempts) = (0, 0, 0, -1, 0);
         (Refusal, ClientLeft, Broken, Route, Record, IsGrpc) = (null, false, false, null, null, false);
+        ForgetLimits();
     }
 
     /// <summary>Sends the request on, or waits until the server can take it.</summary>
@@ -135,6 +142,7 @@ internal sealed partial class Exchange : IStreamHandler
         if (_down is null) return;
         _head = head;
         if (!ReferenceEquals(fields, _request)) _request.CopyFrom(fields);
+        BeginLimits();
         Try(upstream);
     }
 
@@ -198,6 +206,7 @@ internal sealed partial class Exchange : IStreamHandler
 
     void IStreamHandler.OnData(HttpStream stream, ReadOnlySpan<byte> data, bool end)
     {
+        Moved();
         if (ReferenceEquals(stream, _down)) OnRequestData(stream, data, end);
         else if (ReferenceEquals(stream, _up)) OnAnswerData(data, end);
     }
@@ -207,6 +216,7 @@ internal sealed partial class Exchange : IStreamHandler
         if (ReferenceEquals(stream, _down))
         {
             _requestEnded = true;
+            RequestHasEnded();
             if (_up is null || _bodyKept) (_trailers ??= new HeaderBlock()).CopyFrom(fields);
             _up?.SendTrailers(fields);
         }
@@ -285,7 +295,8 @@ internal sealed partial class Exchange : IStreamHandler
             return;
         }
 
-        _timer.Arm(_pool.FailFastMilliseconds);
+        _waitUntil = Now + _pool.FailFastMilliseconds;
+        Rearm();
     }
 
     private void Start(HttpStream stream)
@@ -293,20 +304,22 @@ internal sealed partial class Exchange : IStreamHandler
         _up = stream;
         _sentUp = 0;
         _upstream!.Began();
+        BeginTry();
         var whole = _requestEnded && _body.IsEmpty && _trailers is null;
         stream.SendHead(_request, _head, whole);
         // Lost while the head was sent: another try may be under way already.
         if (whole || !ReferenceEquals(_up, stream)) return;
         if (!_body.IsEmpty || (_requestEnded && _trailers is null)) _body.SendTo(stream, _requestEnded && _trailers is null);
         if (_requestEnded && _trailers is { } trailers) stream.SendTrailers(trailers);
-        if (_body.Size > MaxReplay) ForgetBody();
+        if (_body.Size > Replay) ForgetBody();
     }
 
     private void OnRequestData(HttpStream down, ReadOnlySpan<byte> data, bool end)
     {
         _received += data.Length;
         _requestEnded |= end;
-        if (_up is null && !_waiting && (Attempts > 0 || Status != 0))
+        if (end) RequestHasEnded();
+        if (_up is null && !_waiting && !_pausing && (Attempts > 0 || Status != 0))
         {
             // Refused, or answered without being read: what still comes is dropped.
             _givenBack += data.Length;
@@ -322,7 +335,7 @@ internal sealed partial class Exchange : IStreamHandler
 
         if (_bodyKept)
         {
-            if (_body.Size + data.Length <= MaxReplay) _body.Append(data);
+            if (_body.Size + data.Length <= Replay) _body.Append(data);
             else ForgetBody();
         }
 
@@ -332,6 +345,8 @@ internal sealed partial class Exchange : IStreamHandler
     private void OnAnswer(HeaderBlock fields, in MessageHead head, bool end)
     {
         if (_down is not { } down) return;
+        Moved();
+        if (!head.IsInterim && IsDropped(fields, head)) return;
         var answer = head;
         _routes.OnResponse(this, fields, ref answer);
         if (!answer.IsInterim)
@@ -339,6 +354,7 @@ internal sealed partial class Exchange : IStreamHandler
             Status = answer.Status;
             Answered = Stopwatch.GetTimestamp();
             _responseEnded = end;
+            _attemptUntil = Never;
             ForgetBody();
             if (IsGrpc) ReadGrpcStatus(fields);
         }
@@ -389,7 +405,7 @@ internal sealed partial class Exchange : IStreamHandler
 
     private void TryAnother(Refusal why)
     {
-        if (Attempts < MaxAttempts && _down is not null && _routes.Another(this) is { } other) Try(other);
+        if (Attempts - Retries < MaxAttempts && _down is not null && _routes.Another(this) is { } other) Try(other);
         else Refuse(why);
     }
 
@@ -422,13 +438,6 @@ internal sealed partial class Exchange : IStreamHandler
         _upstream!.Finished();
     }
 
-    private void WaitedTooLong()
-    {
-        if (!_waiting) return;
-        EndAttempt(AttemptOutcome.Failure);
-        Refuse(Refusal.FailFast);
-    }
-
     private AttemptOutcome Outcome(StreamFault fault)
     {
         if (_responseEnded) return HttpStatusCounters.IsFailure(Status, GrpcStatus) ? AttemptOutcome.Failure : AttemptOutcome.Success;
@@ -439,15 +448,17 @@ internal sealed partial class Exchange : IStreamHandler
     {
         if (!_attempting) return;
         _attempting = false;
+        (_attemptUntil, _idleUntil) = (Never, Never);
         _routes.OnAttemptEnd(this, outcome);
     }
 
     private void StopWaiting()
     {
+        _waitUntil = Never;
+        _pausing = false;
         if (!_waiting) return;
         _waiting = false;
         Ticket++;
-        _timer.Stop();
     }
 
     private void ForgetBody()
@@ -456,14 +467,15 @@ internal sealed partial class Exchange : IStreamHandler
         _body.Clear();
     }
 
-    private void ReadGrpcStatus(HeaderBlock fields)
-    {
-        if (fields.Contains(FieldName.GrpcStatus) && FieldSyntax.TryParseNumber(fields.ValueOf(FieldName.GrpcStatus), out var status) && status <= 16) GrpcStatus = (int)status;
-    }
+    private void ReadGrpcStatus(HeaderBlock fields) => GrpcStatus = GrpcStatusOf(fields) is >= 0 and var status ? status : GrpcStatus;
+
+    internal static int GrpcStatusOf(HeaderBlock fields) =>
+        fields.Contains(FieldName.GrpcStatus) && FieldSyntax.TryParseNumber(fields.ValueOf(FieldName.GrpcStatus), out var status) && status <= 16 ? (int)status : -1;
 
     private void FinishIfOver()
     {
         if (_down is not null || _up is not null || _waiting || Started == 0) return;
+        _timer.Stop();
         _routes.OnEnd(this);
         Started = 0;
         _body.Clear();

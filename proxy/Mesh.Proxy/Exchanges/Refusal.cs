@@ -44,6 +44,10 @@ internal sealed record Refusal(int Status, GrpcStatusCode Grpc, string Reason, s
 
     public static Refusal ResponseTimeout { get; } = new(504, GrpcStatusCode.DeadlineExceeded, "response_timeout", "the server did not answer in time");
 
+    public static Refusal RequestTimeout { get; } = new(504, GrpcStatusCode.DeadlineExceeded, "request_timeout", "the request took too long");
+
+    public static Refusal IdleTimeout { get; } = new(504, GrpcStatusCode.DeadlineExceeded, "idle_timeout", "nothing was sent in either direction for too long");
+
     public static Refusal NotForMe { get; } = new(421, GrpcStatusCode.Unavailable, "misdirected", "this proxy does not serve that");
 
     /// <summary>Writes the head of the answer into an empty block. A gRPC client is answered in trailers alone (gRPC over HTTP/2, Responses).</summary>

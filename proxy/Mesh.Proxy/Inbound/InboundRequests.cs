@@ -54,6 +54,8 @@ internal sealed class InboundRequests(InboundContext context, InboundHttp http, 
     Upstream? IExchangeRoutes.Another(Exchange exchange) =>
         exchange.Attempts < 2 ? http.Applications.For(application, exchange.RequestHead.Version) : null;
 
+    long? IExchangeRoutes.RetryAfter(Exchange exchange, HeaderBlock? fields, in MessageHead head) => null;
+
     void IExchangeRoutes.OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head)
     {
         fields.Remove(FieldName.L5dOrigProto);

@@ -41,6 +41,9 @@ internal sealed class HttpDestination : IDisposable
 
     public long UnusedSince { get; set; }
 
+    /// <summary>How many requests may be sent a second time.</summary>
+    public RetryBudget Retries { get; } = new(RetryBudgetParameters.Default);
+
     /// <summary>Takes a new set over; connections to endpoints that stay are kept, those to endpoints that left end when their requests have.</summary>
     public void Update(EndpointSet set)
     {

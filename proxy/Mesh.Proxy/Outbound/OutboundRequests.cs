@@ -26,15 +26,14 @@ internal sealed class OutboundRequests(OutboundHttp http, long connection, Servi
         fields.Remove(FieldName.L5dDstOverride);
         service.Touch();
         var answer = http.Exchanges.Scratch;
-        answer.Clear();
-        var refusal = Direct(attempts, fields, head, answer);
+        var refusal = Direct(attempts, fields, head, answer, out var answered);
         http.Account.Began(exchange, connection, head.Version, fields);
         if (exchange.Record is { } record && !service.Policy.IsDefault) record.Route = attempts.Rule?.Route.ToString();
         if (refusal is not null)
         {
             exchange.Refuse(refusal);
         }
-        else if (answer.Count > 0)
+        else if (answered)
         {
             exchange.Answer(answer);
         }
@@ -42,6 +41,9 @@ internal sealed class OutboundRequests(OutboundHttp http, long connection, Servi
         {
             var upstream = attempts.Endpoint!.For(head);
             if (upstream is Http2Upstream && head.Version != HttpVersion.Http2) OrigProto.Write(fields, head);
+            var (times, retry) = (attempts.Rule!.Timeouts, attempts.Rule.Retry);
+            exchange.Limits = new ExchangeLimits(times.Request, times.Response, times.Idle, retry?.Timeout ?? 0, retry?.MaxRequestBytes ?? 0);
+            attempts.Destination!.Retries.Request(http.Now);
             exchange.Forward(upstream, fields, head);
         }
     }
@@ -59,6 +61,15 @@ internal sealed class OutboundRequests(OutboundHttp http, long connection, Servi
         }
 
         return upstream;
+    }
+
+    long? IExchangeRoutes.RetryAfter(Exchange exchange, HeaderBlock? fields, in MessageHead head)
+    {
+        var attempts = (OutboundAttempts)exchange.Route!;
+        if (attempts.Rule!.Retry is not { } retry || exchange.Retries >= retry.MaxRetries || !exchange.CanSendAgain) return null;
+        if (fields is not null && !retry.IsRetryable(head.Status) && !retry.IsRetryableGrpc(Exchange.GrpcStatusOf(fields))) return null;
+        if (!attempts.Destination!.Retries.TryRetry(http.Now)) return null;
+        return retry.Backoff?.After(exchange.Retries + 1, http.Random) ?? 0;
     }
 
     void IExchangeRoutes.OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head)
@@ -82,15 +93,21 @@ internal sealed class OutboundRequests(OutboundHttp http, long connection, Servi
     }
 
     /// <summary>Finds the route and the endpoint of a request; gives why there is none. A filter may write an answer in their place.</summary>
-    private Refusal? Direct(OutboundAttempts attempts, HeaderBlock fields, in MessageHead head, HeaderBlock answer)
+    private Refusal? Direct(OutboundAttempts attempts, HeaderBlock fields, in MessageHead head, HeaderBlock answer, out bool answered)
     {
+        answered = false;
         var match = (head.Version == HttpVersion.Http2 ? service.Policy.Http2 : service.Policy.Http1).Match(fields);
         if (match.Rule is not { } rule) return Refusal.NoRoute;
         attempts.Rule = rule;
         if (rule.Fault is not null) return Refusal.RouteFault;
-        if (!rule.Filters.Pass(fields, match, http.Random, answer)) return null;
+        answer.Clear();
+        answered = !rule.Filters.Pass(fields, match, http.Random, answer);
+        if (answered) return null;
         if (Choose(attempts, rule) is { } refusal) return refusal;
-        if (!attempts.Backend!.Filters.Pass(fields, match, http.Random, answer))
+        // Choosing may have ended connections, and answered the requests that waited for them.
+        answer.Clear();
+        answered = !attempts.Backend!.Filters.Pass(fields, match, http.Random, answer);
+        if (answered)
         {
             attempts.End(http.Now, AttemptOutcome.Unknown);
             return null;

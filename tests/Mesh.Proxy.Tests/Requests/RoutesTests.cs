@@ -1,19 +1,12 @@
-using System.Collections.Concurrent;
-using System.Collections.Frozen;
 using System.Net;
 using Google.Protobuf;
 using Mesh.Protocol.HttpRoutes;
 using Mesh.Protocol.HttpTypes;
 using Mesh.Proxy.Discovery;
-using Mesh.Proxy.Outbound;
-using Mesh.Proxy.Routing;
 using Mesh.Proxy.Settings;
 using Mesh.Proxy.Tests.Connections;
-using Mesh.Testing;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using static Mesh.Proxy.Tests.Routing.Policies;
-using Endpoint = Mesh.Proxy.Discovery.Endpoint;
 using FailureAccrual = Mesh.Protocol.Outbound.FailureAccrual;
 using Filter = Mesh.Protocol.Outbound.HttpRoute.Types.Filter;
 
@@ -22,31 +15,23 @@ namespace Mesh.Proxy.Tests.Requests;
 /// <summary>The routes of a service applied to requests, over real sockets.</summary>
 public sealed class RoutesTests : IAsyncDisposable
 {
-    private static readonly HostPort Web = HostPort.Parse("web.demo:80");
+    private readonly ServicesUnderTest _mesh = new();
 
-    private readonly TestAuthority _authority = TestAuthority.CreateRoot(change: o => o with { NotBefore = DateTimeOffset.UtcNow.AddDays(-1) });
-    private readonly List<WebApplicationUnderTest> _applications = [];
-    private readonly Dictionary<HostPort, EndpointSet> _services = [];
-    private readonly ConcurrentDictionary<string, int> _served = new();
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var application in _applications) await application.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _mesh.DisposeAsync();
 
     [Fact]
     public async Task Requests_are_split_by_weight()
     {
-        await ServeAsync("web.demo:80");
-        await ServeAsync("next.demo:80");
-        await ServeAsync("never.demo:80");
+        await _mesh.ServeAsync("web.demo:80");
+        await _mesh.ServeAsync("next.demo:80");
+        await _mesh.ServeAsync("never.demo:80");
         var rule = Rule();
         rule.Backends = Weighted(("web.demo:80", 90), ("next.demo:80", 10), ("never.demo:80", 0));
-        await using var sending = await SendAsync(Message(Route("split", rule)));
+        await using var sending = await _mesh.SendAsync(Message(Route("split", rule)));
         using var client = ClientOf.Proxy(sending);
         for (var i = 0; i < 400; i++) await client.GetStringAsync("/");
-        Assert.InRange(_served["next.demo:80"], 1, 199);
-        Assert.Equal(400, _served["web.demo:80"] + _served["next.demo:80"]);
+        Assert.InRange(_mesh.Served["next.demo:80"], 1, 199);
+        Assert.Equal(400, _mesh.Served["web.demo:80"] + _mesh.Served["next.demo:80"]);
     }
 
     [Theory]
@@ -54,11 +39,11 @@ public sealed class RoutesTests : IAsyncDisposable
     [InlineData(2)]
     public async Task A_header_decides_about_the_route_and_the_log_names_it(int version)
     {
-        await ServeAsync("web.demo:80", version);
-        await ServeAsync("next.demo:80", version);
+        await _mesh.ServeAsync("web.demo:80", version);
+        await _mesh.ServeAsync("next.demo:80", version);
         var next = Rule(new HttpRouteMatch { Headers = { new HeaderMatch { Name = "x-next", Exact = ByteString.CopyFromUtf8("1") } } });
         next.Backends = To("next.demo:80");
-        await using var sending = await SendAsync(Message(Route("next", next), Route("web", Rule())));
+        await using var sending = await _mesh.SendAsync(Message(Route("next", next), Route("web", Rule())));
         using var client = ClientOf.Proxy(sending, version);
         Assert.Equal("web.demo:80", await client.GetStringAsync("/"));
         client.DefaultRequestHeaders.Add("x-next", "1");
@@ -69,8 +54,8 @@ public sealed class RoutesTests : IAsyncDisposable
     [Fact]
     public async Task What_no_route_takes_is_told_so()
     {
-        await ServeAsync("web.demo:80");
-        await using var sending = await SendAsync(Message(Route("web", Rule(Prefix("/only")))));
+        await _mesh.ServeAsync("web.demo:80");
+        await using var sending = await _mesh.SendAsync(Message(Route("web", Rule(Prefix("/only")))));
         using (var client = ClientOf.Proxy(sending)) Assert.Equal(HttpStatusCode.NotFound, (await client.GetAsync("/other")).StatusCode);
         using var http2 = ClientOf.Proxy(sending, 2);
         using var content = new ByteArrayContent([]);
@@ -82,23 +67,23 @@ public sealed class RoutesTests : IAsyncDisposable
     [Fact]
     public async Task A_route_that_is_not_understood_refuses()
     {
-        await ServeAsync("web.demo:80");
-        await using var sending = await SendAsync(Message(Route("web", Rule(null, new Filter()))));
+        await _mesh.ServeAsync("web.demo:80");
+        await using var sending = await _mesh.SendAsync(Message(Route("web", Rule(null, new Filter()))));
         using var client = ClientOf.Proxy(sending);
         Assert.Equal(HttpStatusCode.InternalServerError, (await client.GetAsync("/")).StatusCode);
-        Assert.Empty(_served);
+        Assert.Empty(_mesh.Served);
     }
 
     [Fact]
     public async Task A_backend_without_endpoints_is_passed_over_and_alone_is_no_backend()
     {
-        await ServeAsync("web.demo:80");
-        _services[HostPort.Parse("empty.demo:80")] = EndpointSet.Absent;
+        await _mesh.ServeAsync("web.demo:80");
+        _mesh.Endpoints[HostPort.Parse("empty.demo:80")] = EndpointSet.Absent;
         var both = Rule(Prefix("/both"));
         both.Backends = Weighted(("empty.demo:80", 1000), ("web.demo:80", 1));
         var alone = Rule(Prefix("/alone"));
         alone.Backends = To("empty.demo:80");
-        await using var sending = await SendAsync(Message(Route("both", both), Route("alone", alone)));
+        await using var sending = await _mesh.SendAsync(Message(Route("both", both), Route("alone", alone)));
         using var client = ClientOf.Proxy(sending);
         for (var i = 0; i < 10; i++) Assert.Equal("web.demo:80", await client.GetStringAsync("/both"));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await client.GetAsync("/alone")).StatusCode);
@@ -107,7 +92,7 @@ public sealed class RoutesTests : IAsyncDisposable
     [Fact]
     public async Task Fields_are_changed_both_ways()
     {
-        await ServeAsync("web.demo:80", handle: async context =>
+        await _mesh.ServeAsync("web.demo:80", handle: async context =>
         {
             context.Response.Headers["x-server"] = "secret";
             await context.Response.WriteAsync($"{context.Request.Headers["x-set"]},{context.Request.Headers["x-gone"]}");
@@ -116,7 +101,7 @@ public sealed class RoutesTests : IAsyncDisposable
             null,
             new Filter { RequestHeaderModifier = new RequestHeaderModifier { Set = Headers(("x-set", "yes")), Remove = { "x-gone" } } },
             new Filter { ResponseHeaderModifier = new ResponseHeaderModifier { Add = Headers(("x-added", "1")), Remove = { "x-server" } } });
-        await using var sending = await SendAsync(Message(Route("web", rule)));
+        await using var sending = await _mesh.SendAsync(Message(Route("web", rule)));
         using var client = ClientOf.Proxy(sending);
         client.DefaultRequestHeaders.Add("x-set", "no");
         client.DefaultRequestHeaders.Add("x-gone", "no");
@@ -130,8 +115,8 @@ public sealed class RoutesTests : IAsyncDisposable
     [InlineData(2)]
     public async Task A_redirect_and_an_injected_failure_answer_themselves(int version)
     {
-        await ServeAsync("web.demo:80", version);
-        await using var sending = await SendAsync(Message(
+        await _mesh.ServeAsync("web.demo:80", version);
+        await using var sending = await _mesh.SendAsync(Message(
             Route("moved", Rule(Prefix("/old"), new Filter { Redirect = new RequestRedirect { Host = "new.demo", Status = 301, Path = new PathModifier { Prefix = "/new" } } })),
             Route("broken", Rule(Prefix("/broken"), new Filter { FailureInjector = new HttpFailureInjector { Status = 418, Message = "on purpose", Ratio = new Ratio { Numerator = 1, Denominator = 1 } } })),
             Route("web", Rule())));
@@ -146,20 +131,20 @@ public sealed class RoutesTests : IAsyncDisposable
             Assert.Equal("web.demo:80", await client.GetStringAsync("/"));
         }
 
-        Assert.Equal(3, _served["web.demo:80"]);
+        Assert.Equal(3, _mesh.Served["web.demo:80"]);
     }
 
     [Fact]
     public async Task Other_routes_take_over_on_a_connection_that_is_open()
     {
-        await ServeAsync("web.demo:80");
-        await ServeAsync("next.demo:80");
-        await using var sending = await SendAsync(Message(Route("web", Rule())));
+        await _mesh.ServeAsync("web.demo:80");
+        await _mesh.ServeAsync("next.demo:80");
+        await using var sending = await _mesh.SendAsync(Message(Route("web", Rule())));
         using var client = ClientOf.Proxy(sending);
         Assert.Equal("web.demo:80", await client.GetStringAsync("/"));
         var rule = Rule();
         rule.Backends = To("next.demo:80");
-        sending.Plane.UsePolicy(Web, Read(Message(Route("next", rule))));
+        sending.Plane.UsePolicy(ServicesUnderTest.Web, ServicesUnderTest.Read(Message(Route("next", rule))));
         // Whatever was posted before has been done when this is answered.
         await sending.MetricsAsync();
         Assert.Equal("next.demo:80", await client.GetStringAsync("/"));
@@ -168,24 +153,24 @@ public sealed class RoutesTests : IAsyncDisposable
     [Fact]
     public async Task An_endpoint_that_keeps_failing_is_taken_out_of_use()
     {
-        await ServeAsync("web.demo:80", handle: Failing);
+        await _mesh.ServeAsync("web.demo:80", handle: Failing);
         var hour = TimeSpan.FromHours(1).TotalMilliseconds;
-        await using var sending = await SendAsync(Message(Consecutive(3, hour), Route("web", Rule())));
+        await using var sending = await _mesh.SendAsync(Message(Consecutive(3, hour), Route("web", Rule())));
         using var client = ClientOf.Proxy(sending);
         for (var i = 0; i < 3; i++) Assert.Equal(HttpStatusCode.InternalServerError, (await client.GetAsync("/")).StatusCode);
         using var refused = await client.GetAsync("/");
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "every server of the service is failing"), (refused.StatusCode, refused.Headers.GetValues("l5d-proxy-error").Single()));
-        Assert.Equal(3, _served["web.demo:80"]);
+        Assert.Equal(3, _mesh.Served["web.demo:80"]);
     }
 
     [Fact]
     public async Task Another_endpoint_takes_the_requests_of_one_that_keeps_failing()
     {
-        await ServeAsync("web.demo:80", handle: Failing);
-        var bad = _services[Web].Endpoints[0];
-        await ServeAsync("good.demo:80");
-        _services[Web] = Set(bad, _services[HostPort.Parse("good.demo:80")].Endpoints[0]);
-        await using var sending = await SendAsync(Message(Consecutive(3, TimeSpan.FromHours(1).TotalMilliseconds), Route("web", Rule())));
+        await _mesh.ServeAsync("web.demo:80", handle: Failing);
+        var bad = _mesh.Endpoints[ServicesUnderTest.Web].Endpoints[0];
+        await _mesh.ServeAsync("good.demo:80");
+        _mesh.Endpoints[ServicesUnderTest.Web] = ServicesUnderTest.Set(bad, _mesh.Endpoints[HostPort.Parse("good.demo:80")].Endpoints[0]);
+        await using var sending = await _mesh.SendAsync(Message(Consecutive(3, TimeSpan.FromHours(1).TotalMilliseconds), Route("web", Rule())));
         using var client = ClientOf.Proxy(sending);
         var failed = 0;
         for (var i = 0; i < 200; i++) failed += (await client.GetAsync("/")).IsSuccessStatusCode ? 0 : 1;
@@ -196,8 +181,8 @@ public sealed class RoutesTests : IAsyncDisposable
     public async Task A_probe_brings_an_endpoint_back()
     {
         var isWell = false;
-        await ServeAsync("web.demo:80", handle: context => Volatile.Read(ref isWell) ? context.Response.WriteAsync("well") : Failing(context));
-        await using var sending = await SendAsync(Message(Consecutive(3, 1), Route("web", Rule())));
+        await _mesh.ServeAsync("web.demo:80", handle: context => Volatile.Read(ref isWell) ? context.Response.WriteAsync("well") : Failing(context));
+        await using var sending = await _mesh.SendAsync(Message(Consecutive(3, 1), Route("web", Rule())));
         using var client = ClientOf.Proxy(sending);
         for (var i = 0; i < 3; i++) Assert.Equal(HttpStatusCode.InternalServerError, (await client.GetAsync("/")).StatusCode);
         Volatile.Write(ref isWell, true);
@@ -205,8 +190,6 @@ public sealed class RoutesTests : IAsyncDisposable
         while (!(await client.GetAsync("/", limit.Token)).IsSuccessStatusCode) { }
         for (var i = 0; i < 20; i++) Assert.Equal("well", await client.GetStringAsync("/"));
     }
-
-    internal static OutboundPolicy Read(Protocol.Outbound.OutboundPolicy message) => PolicyReader.Read(message, "mesh", out _);
 
     private static Task Failing(HttpContext context)
     {
@@ -216,27 +199,4 @@ public sealed class RoutesTests : IAsyncDisposable
 
     private static FailureAccrual Consecutive(uint max, double milliseconds) =>
         new() { ConsecutiveFailures = new() { MaxFailures = max, Backoff = new() { MinBackoff = Ms(milliseconds), MaxBackoff = Ms(milliseconds) } } };
-
-    private static EndpointSet Set(params Endpoint[] endpoints) => new(true, [.. endpoints], FrozenDictionary<string, string>.Empty);
-
-    private async Task ServeAsync(string authority, int version = 1, RequestDelegate? handle = null)
-    {
-        var application = await WebApplicationUnderTest.StartAsync(version == 1 ? HttpProtocols.Http1 : HttpProtocols.Http2, context =>
-        {
-            _served.AddOrUpdate(authority, 1, (_, count) => count + 1);
-            return handle is null ? context.Response.WriteAsync(authority) : handle(context);
-        });
-        _applications.Add(application);
-        _services[HostPort.Parse(authority)] = Set(RunningProxy.Unmeshed(application.Address));
-    }
-
-    private Task<RunningProxy> SendAsync(Protocol.Outbound.OutboundPolicy message)
-    {
-        var policy = Read(message);
-        return RunningProxy.SendingAsync(_authority, DestinationLookup.None with
-        {
-            Resolve = (name, _, _) => ValueTask.FromResult(_services.TryGetValue(name, out var set) ? new Resolution(ResolutionKind.Found, set, false) : new Resolution(ResolutionKind.NotFound, null, false)),
-            Policy = (name, _, _) => ValueTask.FromResult(new PolicyResolution(name == Web ? policy : null, false)),
-        });
-    }
 }
