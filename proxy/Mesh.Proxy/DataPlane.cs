@@ -9,6 +9,7 @@ using Mesh.Proxy.Native;
 using Mesh.Proxy.Outbound;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Requests;
+using Mesh.Proxy.Routing;
 using Mesh.Proxy.Settings;
 using Mesh.Proxy.Tracing;
 using Mesh.Proxy.Upstreams;
@@ -74,7 +75,7 @@ internal sealed partial class DataPlane : IDisposable
         var ownOutbound = new OwnListeners(outboundOnly);
         var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
         var outboundHttp = new OutboundHttp(
-            new UpstreamSet(loop, Direction.Outbound, _table, time, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, Metrics,
+            new UpstreamSet(loop, Direction.Outbound, _table, time, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, lookup, settings.Outbound.DiscoveryTimeout, Metrics,
             new ExchangeAccount(Direction.Outbound, Metrics.Requests, Journal), random);
         _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }
@@ -101,6 +102,9 @@ internal sealed partial class DataPlane : IDisposable
             return true;
         });
     }
+
+    /// <summary>Puts the routes of a service in force for its requests from now on.</summary>
+    public void UsePolicy(HostPort authority, OutboundPolicy policy) => _loop.Post(() => _outbound.Http.Use(authority, policy));
 
     /// <summary>Accepts connections until <see cref="StopAcceptingAsync"/>. Ends earlier only by a fault.</summary>
     public Task ServeAsync() => _loop.InvokeAsync(async () =>

@@ -52,7 +52,9 @@ internal sealed partial class ProxyProcess(ProxySettings settings, TimeProvider 
             var pages = new AdminPages(() => Readiness(control), ct => MetricsAsync(control, plane!, spans, ct), stop.Ask, tap);
             admin = AdminServer.Bind(settings.AdminListen, pages, time, log);
             var lookup = control.Directory is { } directory ? new DestinationLookup(directory.ResolveAsync, directory.Known, directory.ProfileAsync, directory.Hold) : DestinationLookup.None;
+            if (control.Policies is { } policies) lookup = lookup with { Policy = policies.ResolveAsync };
             plane = new DataPlane(loop, settings, lookup, admin.Address, time, log, Tracer(spans), tap);
+            if (control.Policies is not null) control.Policies.PolicyChanged += plane.UsePolicy;
             Log.AdminListening(log, admin.Address);
             return await RunAsync(loop, control, spans, admin, plane, stop);
         }

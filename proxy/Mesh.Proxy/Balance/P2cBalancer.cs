@@ -33,6 +33,7 @@ internal sealed class P2cBalancer<T> where T : class
     private readonly Func<Endpoint, T> _joined;
     private readonly Action<T> _left;
     private readonly Random _random;
+    private readonly Func<T, bool>? _reachable;
     private readonly Dictionary<IPEndPoint, BalancedEndpoint<T>> _changing = [];
     private readonly List<BalancedEndpoint<T>> _news = [];
     private BalancedEndpoint<T>[] _members = new BalancedEndpoint<T>[4];
@@ -45,8 +46,9 @@ internal sealed class P2cBalancer<T> where T : class
     /// <param name="joined">Makes what the owner keeps for an endpoint.</param>
     /// <param name="left">Gives it back when the endpoint is no longer in the set; requests to it may still be under way, and are ended as always.</param>
     /// <param name="random">Not shared with other threads.</param>
-    public P2cBalancer(LoadParameters load, FailureAccrualParameters? accrual, Func<Endpoint, T> joined, Action<T> left, Random random) =>
-        (_load, _accrual, _joined, _left, _random) = (load, accrual, joined, left, random);
+    /// <param name="reachable">Whether an endpoint can be connected to, as far as is known: who cannot is chosen when there is nobody else.</param>
+    public P2cBalancer(LoadParameters load, FailureAccrualParameters? accrual, Func<Endpoint, T> joined, Action<T> left, Random random, Func<T, bool>? reachable = null) =>
+        (_load, _accrual, _joined, _left, _random, _reachable) = (load, accrual, joined, left, random, reachable);
 
     public int Count { get; private set; }
 
@@ -98,29 +100,31 @@ internal sealed class P2cBalancer<T> where T : class
     {
         attempt = default;
         if (Count == 0) return PickResult.NoEndpoints;
-        var first = Draw(now, tried, except: -1);
+        var reachable = _reachable is not null;
+        var first = Draw(now, tried, except: -1, reachable);
+        if (first < 0 && reachable) first = Draw(now, tried, except: -1, reachable = false);
         if (first < 0) return Available(now) == 0 ? PickResult.AllUnavailable : PickResult.AllTried;
-        var second = Count == 1 ? -1 : Draw(now, tried, except: first);
+        var second = Count == 1 ? -1 : Draw(now, tried, except: first, reachable);
         var mean = (double)_sums[Count - 1] / Count;
         var chosen = second >= 0 && _members[second].Cost(now, mean) < _members[first].Cost(now, mean) ? _members[second] : _members[first];
         attempt = new Attempt<T>(chosen, now, chosen.Begin());
         return PickResult.Picked;
     }
 
-    /// <summary>The index of a member that takes a request and was not tried, by weight; -1 when there is none.</summary>
-    private int Draw(long now, ReadOnlySpan<BalancedEndpoint<T>> tried, int except)
+    /// <summary>The index of a member that takes a request, can be reached if it must, and was not tried, by weight; -1 when there is none.</summary>
+    private int Draw(long now, ReadOnlySpan<BalancedEndpoint<T>> tried, int except, bool reachable)
     {
         for (var draw = 0; draw < Draws; draw++)
         {
             var index = DrawAny(except);
-            if (IsUsable(_members[index], now, tried)) return index;
+            if (IsUsable(_members[index], now, tried, reachable)) return index;
         }
 
         var start = _random.Next(Count);
         for (var i = 0; i < Count; i++)
         {
             var index = start + i < Count ? start + i : start + i - Count;
-            if (index != except && IsUsable(_members[index], now, tried)) return index;
+            if (index != except && IsUsable(_members[index], now, tried, reachable)) return index;
         }
 
         return -1;
@@ -179,10 +183,10 @@ internal sealed class P2cBalancer<T> where T : class
 
     private static bool IsSamePeer(Endpoint old, Endpoint now) => old.Identity == now.Identity && old.InboundPort == now.InboundPort;
 
-    private static bool IsUsable(BalancedEndpoint<T> member, long now, ReadOnlySpan<BalancedEndpoint<T>> tried)
+    private bool IsUsable(BalancedEndpoint<T> member, long now, ReadOnlySpan<BalancedEndpoint<T>> tried, bool reachable)
     {
         foreach (var one in tried)
             if (ReferenceEquals(one, member)) return false;
-        return member.Admits(now);
+        return member.Admits(now) && (!reachable || _reachable!(member.Value));
     }
 }

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Http.Streams;
+using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Requests;
 using Mesh.Proxy.Upstreams;
@@ -20,8 +22,17 @@ internal interface IExchangeRoutes
     /// <summary>The server that was chosen did not get the request, or must not be held to it: gives another one, or null when there is none to try.</summary>
     Upstream? Another(Exchange exchange);
 
+    /// <summary>
+    /// The server has answered with this head, of which nothing was passed on, or not in time (no fields): null when that is the answer, else the
+    /// milliseconds after which the request is to be sent again.
+    /// </summary>
+    long? RetryAfter(Exchange exchange, HeaderBlock? fields, in MessageHead head);
+
     /// <summary>The head of an answer has come, interim ones too: it is changed as it is to go on to the client.</summary>
     void OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head);
+
+    /// <summary>The server that was given last has done for this request what it will: told once for each that was given, before another is asked for.</summary>
+    void OnAttemptEnd(Exchange exchange, AttemptOutcome outcome);
 
     /// <summary>The exchange is over; after this call the object serves another.</summary>
     void OnEnd(Exchange exchange);
@@ -50,6 +61,7 @@ internal sealed partial class Exchange : IStreamHandler
     private Upstream? _upstream;
     private HeaderBlock? _trailers;
     private MessageHead _head;
+    private bool _attempting;
     private bool _waiting;
     private bool _bodyKept;
     private bool _requestEnded;
@@ -62,7 +74,7 @@ internal sealed partial class Exchange : IStreamHandler
     {
         _pool = pool;
         _body = new ByteQueue(pool.Loop.Buffers);
-        _timer = pool.Loop.Timer(static state => ((Exchange)state!).WaitedTooLong(), this);
+        _timer = pool.Loop.Timer(static state => ((Exchange)state!).OnTimer(), this);
     }
 
     /// <summary>Told apart by who waits for it: a wait that ended leaves its ticket behind.</summary>
@@ -117,10 +129,11 @@ internal sealed partial class Exchange : IStreamHandler
         _request.Clear();
         _trailers = null;
         (_head, _up, _upstream) = (default, null, null);
-        (_waiting, _bodyKept, _requestEnded, _responseEnded) = (false, true, false, false);
+        (_attempting, _waiting, _bodyKept, _requestEnded, _responseEnded) = (false, false, true, false, false);
         (_received, _givenBack, _sentUp, ResponseBytes) = (0, 0, 0, 0);
         (Started, Answered, Status, GrpcStatus, Attempts) = (0, 0, 0, -1, 0);
         (Refusal, ClientLeft, Broken, Route, Record, IsGrpc) = (null, false, false, null, null, false);
+        ForgetLimits();
     }
 
     /// <summary>Sends the request on, or waits until the server can take it.</summary>
@@ -129,6 +142,7 @@ internal sealed partial class Exchange : IStreamHandler
         if (_down is null) return;
         _head = head;
         if (!ReferenceEquals(fields, _request)) _request.CopyFrom(fields);
+        BeginLimits();
         Try(upstream);
     }
 
@@ -161,6 +175,19 @@ internal sealed partial class Exchange : IStreamHandler
         EndDown();
     }
 
+    /// <summary>Answers by the word of a route: with a head, and no body. The block is borrowed.</summary>
+    public void Answer(HeaderBlock answer)
+    {
+        if (_down is not { } down) return;
+        if (FieldSyntax.TryParseNumber(answer.ValueOf(FieldName.Status), out var status)) Status = (int)status;
+        ReadGrpcStatus(answer);
+        Answered = Stopwatch.GetTimestamp();
+        _responseEnded = true;
+        if (!IsGrpc && Status is not (204 or 304)) answer.Add(FieldName.ContentLength, "0"u8);
+        down.SendHead(answer, new MessageHead(RequestMethod.Other, Status, answer.Contains(FieldName.ContentLength) ? 0 : null), end: true);
+        EndDown();
+    }
+
     void IStreamHandler.OnHead(HttpStream stream, HeaderBlock fields, in MessageHead head, bool end)
     {
         if (ReferenceEquals(stream, _down))
@@ -179,6 +206,7 @@ internal sealed partial class Exchange : IStreamHandler
 
     void IStreamHandler.OnData(HttpStream stream, ReadOnlySpan<byte> data, bool end)
     {
+        Moved();
         if (ReferenceEquals(stream, _down)) OnRequestData(stream, data, end);
         else if (ReferenceEquals(stream, _up)) OnAnswerData(data, end);
     }
@@ -188,6 +216,7 @@ internal sealed partial class Exchange : IStreamHandler
         if (ReferenceEquals(stream, _down))
         {
             _requestEnded = true;
+            RequestHasEnded();
             if (_up is null || _bodyKept) (_trailers ??= new HeaderBlock()).CopyFrom(fields);
             _up?.SendTrailers(fields);
         }
@@ -226,7 +255,7 @@ internal sealed partial class Exchange : IStreamHandler
         else if (ReferenceEquals(stream, _up))
         {
             _up = null;
-            _upstream!.Finished(this);
+            _upstream!.Finished();
             OnServerDone(fault);
         }
     }
@@ -242,12 +271,15 @@ internal sealed partial class Exchange : IStreamHandler
     internal void OnUnavailable(Refusal why)
     {
         StopWaiting();
+        // That we have no certificate is not the server's failure.
+        EndAttempt(ReferenceEquals(why, Refusal.NoCertificate) ? AttemptOutcome.Unknown : AttemptOutcome.Failure);
         TryAnother(why);
     }
 
     private void Try(Upstream upstream)
     {
         _upstream = upstream;
+        _attempting = true;
         Attempts++;
         if (upstream.TryOpen(this) is { } stream)
         {
@@ -263,27 +295,31 @@ internal sealed partial class Exchange : IStreamHandler
             return;
         }
 
-        _timer.Arm(_pool.FailFastMilliseconds);
+        _waitUntil = Now + _pool.FailFastMilliseconds;
+        Rearm();
     }
 
     private void Start(HttpStream stream)
     {
         _up = stream;
         _sentUp = 0;
-        _upstream!.Began(this);
+        _upstream!.Began();
+        BeginTry();
         var whole = _requestEnded && _body.IsEmpty && _trailers is null;
         stream.SendHead(_request, _head, whole);
-        if (whole || _up is null) return;
+        // Lost while the head was sent: another try may be under way already.
+        if (whole || !ReferenceEquals(_up, stream)) return;
         if (!_body.IsEmpty || (_requestEnded && _trailers is null)) _body.SendTo(stream, _requestEnded && _trailers is null);
         if (_requestEnded && _trailers is { } trailers) stream.SendTrailers(trailers);
-        if (_body.Size > MaxReplay) ForgetBody();
+        if (_body.Size > Replay) ForgetBody();
     }
 
     private void OnRequestData(HttpStream down, ReadOnlySpan<byte> data, bool end)
     {
         _received += data.Length;
         _requestEnded |= end;
-        if (_up is null && !_waiting && !(Attempts == 0 && Refusal is null))
+        if (end) RequestHasEnded();
+        if (_up is null && !_waiting && !_pausing && (Attempts > 0 || Status != 0))
         {
             // Refused, or answered without being read: what still comes is dropped.
             _givenBack += data.Length;
@@ -299,7 +335,7 @@ internal sealed partial class Exchange : IStreamHandler
 
         if (_bodyKept)
         {
-            if (_body.Size + data.Length <= MaxReplay) _body.Append(data);
+            if (_body.Size + data.Length <= Replay) _body.Append(data);
             else ForgetBody();
         }
 
@@ -309,6 +345,8 @@ internal sealed partial class Exchange : IStreamHandler
     private void OnAnswer(HeaderBlock fields, in MessageHead head, bool end)
     {
         if (_down is not { } down) return;
+        Moved();
+        if (!head.IsInterim && IsDropped(fields, head)) return;
         var answer = head;
         _routes.OnResponse(this, fields, ref answer);
         if (!answer.IsInterim)
@@ -316,9 +354,9 @@ internal sealed partial class Exchange : IStreamHandler
             Status = answer.Status;
             Answered = Stopwatch.GetTimestamp();
             _responseEnded = end;
+            _attemptUntil = Never;
             ForgetBody();
             if (IsGrpc) ReadGrpcStatus(fields);
-            _upstream!.Answered(this);
         }
 
         down.SendHead(fields, answer, end);
@@ -334,6 +372,7 @@ internal sealed partial class Exchange : IStreamHandler
 
     private void OnServerDone(StreamFault fault)
     {
+        EndAttempt(Outcome(fault));
         if (_down is null || _responseEnded)
         {
             EndDown();
@@ -366,7 +405,7 @@ internal sealed partial class Exchange : IStreamHandler
 
     private void TryAnother(Refusal why)
     {
-        if (Attempts < MaxAttempts && _down is not null && _routes.Another(this) is { } other) Try(other);
+        if (Attempts - Retries < MaxAttempts && _down is not null && _routes.Another(this) is { } other) Try(other);
         else Refuse(why);
     }
 
@@ -392,23 +431,34 @@ internal sealed partial class Exchange : IStreamHandler
 
     private void DropRequest()
     {
+        EndAttempt(AttemptOutcome.Unknown);
         if (_up is not { } up) return;
         _up = null;
         up.Reset(Http2ErrorCode.Cancel);
-        _upstream!.Finished(this);
+        _upstream!.Finished();
     }
 
-    private void WaitedTooLong()
+    private AttemptOutcome Outcome(StreamFault fault)
     {
-        if (_waiting) Refuse(Refusal.FailFast);
+        if (_responseEnded) return HttpStatusCounters.IsFailure(Status, GrpcStatus) ? AttemptOutcome.Failure : AttemptOutcome.Success;
+        return fault.Kind is StreamFaultKind.Refused or StreamFaultKind.Stopped ? AttemptOutcome.Unknown : AttemptOutcome.Failure;
+    }
+
+    private void EndAttempt(AttemptOutcome outcome)
+    {
+        if (!_attempting) return;
+        _attempting = false;
+        (_attemptUntil, _idleUntil) = (Never, Never);
+        _routes.OnAttemptEnd(this, outcome);
     }
 
     private void StopWaiting()
     {
+        _waitUntil = Never;
+        _pausing = false;
         if (!_waiting) return;
         _waiting = false;
         Ticket++;
-        _timer.Stop();
     }
 
     private void ForgetBody()
@@ -417,14 +467,15 @@ internal sealed partial class Exchange : IStreamHandler
         _body.Clear();
     }
 
-    private void ReadGrpcStatus(HeaderBlock fields)
-    {
-        if (fields.Contains(FieldName.GrpcStatus) && FieldSyntax.TryParseNumber(fields.ValueOf(FieldName.GrpcStatus), out var status) && status <= 16) GrpcStatus = (int)status;
-    }
+    private void ReadGrpcStatus(HeaderBlock fields) => GrpcStatus = GrpcStatusOf(fields) is >= 0 and var status ? status : GrpcStatus;
+
+    internal static int GrpcStatusOf(HeaderBlock fields) =>
+        fields.Contains(FieldName.GrpcStatus) && FieldSyntax.TryParseNumber(fields.ValueOf(FieldName.GrpcStatus), out var status) && status <= 16 ? (int)status : -1;
 
     private void FinishIfOver()
     {
         if (_down is not null || _up is not null || _waiting || Started == 0) return;
+        _timer.Stop();
         _routes.OnEnd(this);
         Started = 0;
         _body.Clear();

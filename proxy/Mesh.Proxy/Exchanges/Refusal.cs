@@ -14,6 +14,14 @@ internal sealed record Refusal(int Status, GrpcStatusCode Grpc, string Reason, s
 
     public static Refusal NoEndpoint { get; } = new(503, GrpcStatusCode.Unavailable, "no_endpoint", "the service has no endpoint");
 
+    public static Refusal AllFailing { get; } = new(503, GrpcStatusCode.Unavailable, "all_failing", "every server of the service is failing");
+
+    public static Refusal NoRoute { get; } = new(404, GrpcStatusCode.Unimplemented, "no_route", "no route takes the request");
+
+    public static Refusal RouteFault { get; } = new(500, GrpcStatusCode.Internal, "route_invalid", "the route of the request is not valid");
+
+    public static Refusal NoBackend { get; } = new(500, GrpcStatusCode.Internal, "no_backend", "the route of the request has no backend");
+
     public static Refusal DiscoveryUnavailable { get; } = new(503, GrpcStatusCode.Unavailable, "discovery_unavailable", "the service is not known yet");
 
     public static Refusal ConnectFailed { get; } = new(502, GrpcStatusCode.Unavailable, "connect_failed", "no connection to the server");
@@ -35,6 +43,10 @@ internal sealed record Refusal(int Status, GrpcStatusCode Grpc, string Reason, s
     public static Refusal LoopRefused { get; } = new(502, GrpcStatusCode.Unavailable, "loop_refused", "the request would come back to this proxy");
 
     public static Refusal ResponseTimeout { get; } = new(504, GrpcStatusCode.DeadlineExceeded, "response_timeout", "the server did not answer in time");
+
+    public static Refusal RequestTimeout { get; } = new(504, GrpcStatusCode.DeadlineExceeded, "request_timeout", "the request took too long");
+
+    public static Refusal IdleTimeout { get; } = new(504, GrpcStatusCode.DeadlineExceeded, "idle_timeout", "nothing was sent in either direction for too long");
 
     public static Refusal NotForMe { get; } = new(421, GrpcStatusCode.Unavailable, "misdirected", "this proxy does not serve that");
 

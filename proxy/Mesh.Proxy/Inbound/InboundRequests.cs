@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Exchanges;
 using Mesh.Proxy.Http;
@@ -53,11 +54,18 @@ internal sealed class InboundRequests(InboundContext context, InboundHttp http, 
     Upstream? IExchangeRoutes.Another(Exchange exchange) =>
         exchange.Attempts < 2 ? http.Applications.For(application, exchange.RequestHead.Version) : null;
 
+    long? IExchangeRoutes.RetryAfter(Exchange exchange, HeaderBlock? fields, in MessageHead head) => null;
+
     void IExchangeRoutes.OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head)
     {
         fields.Remove(FieldName.L5dOrigProto);
         // The other proxy restores the version, and wants to know which one the application had.
         if (ReferenceEquals(exchange.Route, Upgraded)) OrigProto.Write(fields, head);
+    }
+
+    // There is one application, and nothing to choose.
+    void IExchangeRoutes.OnAttemptEnd(Exchange exchange, AttemptOutcome outcome)
+    {
     }
 
     // A request that was denied is none of the application's: it is counted with the decisions.

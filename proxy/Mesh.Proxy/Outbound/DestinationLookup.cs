@@ -1,5 +1,6 @@
 using System.Net;
 using Mesh.Proxy.Discovery;
+using Mesh.Proxy.Routing;
 using Mesh.Proxy.Settings;
 
 namespace Mesh.Proxy.Outbound;
@@ -15,6 +16,9 @@ internal sealed record DestinationLookup(
     Func<IPEndPoint, TimeSpan, CancellationToken, ValueTask<ProfileResolution>> Profile,
     Func<IPEndPoint, IDisposable?> Hold)
 {
+    /// <summary>The routes of an authority.</summary>
+    public Func<HostPort, TimeSpan, CancellationToken, ValueTask<PolicyResolution>> Policy { get; init; } = (_, _, _) => ValueTask.FromResult(default(PolicyResolution));
+
     /// <summary>For a proxy that has no discovery: nothing is known of anything.</summary>
     public static DestinationLookup None { get; } = new(
         (_, _, _) => ValueTask.FromResult(new Resolution(ResolutionKind.NotFound, null, false)),

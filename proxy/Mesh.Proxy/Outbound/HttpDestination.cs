@@ -1,59 +1,62 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
-using System.Net;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Discovery;
+using Mesh.Proxy.Settings;
 
 namespace Mesh.Proxy.Outbound;
+
+/// <summary>What makes two destinations one.</summary>
+/// <param name="Target">The authority or address, for logs and metrics.</param>
+/// <param name="Authority">What discovery is asked for; null when the endpoints do not change.</param>
+/// <param name="Endpoint">The one endpoint, where a policy names it; else null.</param>
+/// <param name="Load">How the load of endpoints is estimated.</param>
+/// <param name="Accrual">When endpoints are taken out of use; null: never.</param>
+internal sealed record DestinationKey(string Target, HostPort? Authority, Endpoint? Endpoint, LoadParameters Load, FailureAccrualParameters? Accrual);
 
 /// <summary>
 /// Where the requests of one authority, or of one address, may go: its endpoints as discovery knows them now, with the connections to them. Shared by
 /// all client connections. Lives on the loop.
 /// </summary>
-internal sealed class HttpDestination(string target, OutboundHttp http) : IDisposable
+internal sealed class HttpDestination : IDisposable
 {
-    private readonly Dictionary<IPEndPoint, HttpEndpoint> _byAddress = [];
-    private HttpEndpoint[] _endpoints = [];
+    private readonly DestinationKey _key;
+    private readonly OutboundHttp _http;
+    private readonly P2cBalancer<HttpEndpoint> _balancer;
     private EndpointSet? _set;
+    private long _refreshed = -1;
 
-    /// <summary>The authority or address, for logs and metrics.</summary>
-    public string Target => target;
+    public HttpDestination(DestinationKey key, OutboundHttp http)
+    {
+        (_key, _http) = (key, http);
+        _balancer = new P2cBalancer<HttpEndpoint>(
+            key.Load, key.Accrual, endpoint => http.Open(endpoint, _set!, key.Target), static left => left.Dispose(), http.Random, static endpoint => !endpoint.IsBackingOff);
+    }
 
-    /// <summary>Client connections that use it, and when the last one left.</summary>
+    /// <summary>Something was told of its endpoints.</summary>
+    public bool IsKnown => _set is not null;
+
+    /// <summary>Services that use it, and when the last one left.</summary>
     public int Users { get; set; }
 
     public long UnusedSince { get; set; }
+
+    /// <summary>How many requests may be sent a second time.</summary>
+    public RetryBudget Retries { get; } = new(RetryBudgetParameters.Default);
 
     /// <summary>Takes a new set over; connections to endpoints that stay are kept, those to endpoints that left end when their requests have.</summary>
     public void Update(EndpointSet set)
     {
         if (ReferenceEquals(set, _set)) return;
         _set = set;
-        var left = new HashSet<IPEndPoint>(_byAddress.Keys);
-        foreach (var endpoint in set.Endpoints)
-        {
-            left.Remove(endpoint.Address);
-            if (_byAddress.TryGetValue(endpoint.Address, out var known))
-            {
-                if (known.Endpoint == endpoint) continue;
-                known.Dispose();
-            }
-
-            _byAddress[endpoint.Address] = http.Open(endpoint, set, target);
-        }
-
-        foreach (var address in left)
-        {
-            _byAddress.Remove(address, out var gone);
-            gone!.Dispose();
-        }
-
-        _endpoints = [.. _byAddress.Values];
+        _balancer.Update(set.Endpoints, _http.Now);
+        foreach (var member in _balancer.Endpoints) member.Value.Describe(member.Endpoint, set.Labels);
     }
 
-    /// <summary>Takes over what a connection was told; later sets come by <see cref="Update(EndpointSet)"/>.</summary>
+    /// <summary>Takes over what a connection was told; later sets come from discovery.</summary>
     public void Update(OutboundRoute route)
     {
-        if (route is OutboundRoute.Endpoints { Authority: not null } && _set is not null) return;
+        if (_key.Authority is not null && _set is not null) return;
         ImmutableArray<Endpoint> endpoints = route switch
         {
             OutboundRoute.Endpoints some => some.Candidates,
@@ -64,29 +67,27 @@ internal sealed class HttpDestination(string target, OutboundHttp http) : IDispo
         Update(new EndpointSet(exists: true, endpoints, FrozenDictionary<string, string>.Empty));
     }
 
-    /// <summary>One of the endpoints for a request; <paramref name="not"/> was tried before. Null when there is none.</summary>
-    public HttpEndpoint? Pick(HttpEndpoint? not)
+    /// <summary>Chooses an endpoint for a request. One that was tried before is not chosen as long as there is another.</summary>
+    public PickResult Pick(OutboundAttempts attempts)
     {
-        if (_endpoints.Length == 0) return null;
-        if (_endpoints.Length == 1) return _endpoints[0];
-        var first = Draw(not);
-        var second = Draw(not);
-        return Cost(second) < Cost(first) ? second : first;
+        Refresh();
+        var result = _balancer.Pick(_http.Now, attempts.Tried, out var attempt);
+        if (result == PickResult.AllTried) result = _balancer.Pick(_http.Now, [], out attempt);
+        if (result == PickResult.Picked) attempts.Begin(attempt);
+        return result;
     }
 
     public void Dispose()
     {
-        foreach (var endpoint in _endpoints) endpoint.Dispose();
-        _endpoints = [];
-        _byAddress.Clear();
+        _set = null;
+        _balancer.Update([], _http.Now);
     }
 
-    private HttpEndpoint Draw(HttpEndpoint? not)
+    // Discovery answers at once what it has answered before; when it no longer knows, what it knew last stands.
+    private void Refresh()
     {
-        var at = http.Random.Next(_endpoints.Length);
-        var drawn = _endpoints[at];
-        return ReferenceEquals(drawn, not) ? _endpoints[(at + 1) % _endpoints.Length] : drawn;
+        if (_key.Authority is not { } authority || _refreshed == _http.Now) return;
+        _refreshed = _http.Now;
+        if (_http.Lookup.Known(authority) is { } set) Update(set);
     }
-
-    private static double Cost(HttpEndpoint endpoint) => endpoint.IsBackingOff ? double.MaxValue : (endpoint.Pending + 1) / (double)Math.Max(1, endpoint.Endpoint.Weight);
 }

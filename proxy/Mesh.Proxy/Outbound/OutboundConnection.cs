@@ -78,23 +78,18 @@ internal sealed class OutboundConnection(OutboundContext context, Connection con
     private async ValueTask ServeAsync(OutboundRoute route, DetectedProtocol protocol)
     {
         connection.Count(client, new TcpLabels(Direction.Outbound, TcpSide.Source, connection.Target, new PeerIdentity.Absent(AbsentReason.Loopback)));
-        var destination = context.Http.Enter(connection.Target);
+        var endpoints = route as OutboundRoute.Endpoints;
+        var self = endpoints?.Authority ?? HostPort.From((route as OutboundRoute.Original)?.Address ?? endpoints!.Candidates[0].Address);
+        var called = context.Http.Enter(connection.Target, endpoints?.Authority, self);
         try
         {
-            destination.Update(route);
-            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, destination, Refresh(route)));
+            await called.ReadyAsync(route);
+            await HttpServing.ServeAsync(connection, client, protocol, new OutboundRequests(context.Http, connection.Id, called));
         }
         finally
         {
-            context.Http.Leave(destination);
+            context.Http.Leave(called);
         }
-    }
-
-    // Discovery has answered before and answers at once; when it no longer knows, what it knew last stands.
-    private Func<EndpointSet?>? Refresh(OutboundRoute route)
-    {
-        if (route is not OutboundRoute.Endpoints { Authority: { } authority }) return null;
-        return () => context.Lookup.Known(authority);
     }
 
     /// <summary>A connection for bytes; it ends when the client leaves.</summary>

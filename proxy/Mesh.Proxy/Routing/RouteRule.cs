@@ -33,7 +33,10 @@ internal readonly record struct RouteTimeouts(long Request, long Response, long 
 /// <param name="Kind">Such as <c>HTTPRoute</c> or <c>Service</c>; <c>default</c> for what no resource stands for.</param>
 internal sealed record ResourceName(string Group, string Kind, string Namespace, string Name, string Section = "", int Port = 0)
 {
+    // Made once: it stands in the log line of every request.
+    private readonly string _text = Namespace.Length == 0 ? $"{Kind}/{Name}" : $"{Kind}/{Namespace}/{Name}";
+
     public static ResourceName Default(string name) => new("", "default", "", name);
 
-    public override string ToString() => Namespace.Length == 0 ? $"{Kind}/{Name}" : $"{Kind}/{Namespace}/{Name}";
+    public override string ToString() => _text;
 }

@@ -52,9 +52,6 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
     /// <summary>The last attempt to connect failed a short while ago: others should be preferred.</summary>
     public bool IsBackingOff => Set.Loop.Now < _notBefore;
 
-    /// <summary>Told of requests, for choosing among servers.</summary>
-    public IUpstreamLoad? Load { get; set; }
-
     protected bool HasWaiting => _waiting.Count > 0;
 
     /// <summary>Those that left while they waited are counted too, until their turn comes.</summary>
@@ -88,19 +85,9 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
         _stop.Dispose();
     }
 
-    internal void Began(Exchange exchange)
-    {
-        Pending++;
-        Load?.Began(exchange);
-    }
+    internal void Began() => Pending++;
 
-    internal void Answered(Exchange exchange) => Load?.Answered(exchange);
-
-    internal void Finished(Exchange exchange)
-    {
-        Pending--;
-        Load?.Finished(exchange);
-    }
+    internal void Finished() => Pending--;
 
     /// <summary>Opens a connection if those that wait need one more.</summary>
     protected abstract void ConnectIfNeeded();
@@ -173,14 +160,4 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
         using var held = Set.Hold(transport, counters);
         await ServeAsync(transport, dialled.ValidUntil);
     }
-}
-
-/// <summary>What choosing among servers wants to know of the requests to one.</summary>
-internal interface IUpstreamLoad
-{
-    void Began(Exchange exchange);
-
-    void Answered(Exchange exchange);
-
-    void Finished(Exchange exchange);
 }

@@ -113,12 +113,15 @@ internal sealed class RunningProxy : IAsyncDisposable
     }
 
     /// <summary>The sending proxy, with a listener for web.demo:80 that leads to <paramref name="endpoints"/>.</summary>
-    public static Task<RunningProxy> SendingAsync(TestAuthority authority, X509Svid? svid = null, TimeProvider? time = null, params Endpoint[] endpoints)
+    public static Task<RunningProxy> SendingAsync(TestAuthority authority, X509Svid? svid = null, TimeProvider? time = null, params Endpoint[] endpoints) =>
+        SendingAsync(authority, Fixed(endpoints), svid, time);
+
+    public static Task<RunningProxy> SendingAsync(TestAuthority authority, DestinationLookup lookup, X509Svid? svid = null, TimeProvider? time = null)
     {
         var id = SpiffeId.Parse($"spiffe://{authority.TrustDomain.Name}/ns/demo/sa/client");
         var settings = Settings(id, "client.demo.serviceaccount.identity.mesh.example.org");
         settings = settings with { Outbound = settings.Outbound with { Services = [new OutboundService(AnyPort, HostPort.Parse("web.demo:80"))] } };
-        return StartAsync(settings, svid ?? authority.CreateSvid(id), authority.Bundles, Fixed(endpoints), time);
+        return StartAsync(settings, svid ?? authority.CreateSvid(id), authority.Bundles, lookup, time);
     }
 
     /// <summary>An endpoint whose proxy takes connections with a transport header.</summary>

@@ -18,7 +18,9 @@ internal sealed class WebApplicationUnderTest : IAsyncDisposable
 
     public IPEndPoint Address { get; }
 
-    public static async Task<WebApplicationUnderTest> StartAsync(HttpProtocols protocols)
+    /// <param name="protocols">The version it speaks.</param>
+    /// <param name="handle">What it does with requests; null: what their path says.</param>
+    public static async Task<WebApplicationUnderTest> StartAsync(HttpProtocols protocols, RequestDelegate? handle = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -28,7 +30,7 @@ internal sealed class WebApplicationUnderTest : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols);
         });
         var application = builder.Build();
-        application.Run(HandleAsync);
+        application.Run(handle ?? HandleAsync);
         await application.StartAsync();
         return new WebApplicationUnderTest(application, IPEndPoint.Parse(new Uri(application.Urls.First()).Authority));
     }
