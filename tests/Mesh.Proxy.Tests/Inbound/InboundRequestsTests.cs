@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Policy;
 using Mesh.Proxy.Tests.Connections;
 using Mesh.Testing;
@@ -18,5 +21,56 @@ public sealed class InboundRequestsTests
         Assert.StartsWith("HTTP/1.1 421 ", answer, StringComparison.Ordinal);
         Assert.Equal(1, answer.Split("HTTP/1.1 ").Length - 1);
         await proxy.Log.NextAsync("method=CONNECT", "status=421", "reason=misdirected");
+    }
+
+    [Fact]
+    public async Task A_head_too_large_for_the_application_costs_other_clients_nothing()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var resets = new List<int>();
+        var connections = 0;
+        var serving = ServeAsync();
+        await using (var proxy = await RunningProxy.ReceivingAsync((IPEndPoint)listener.LocalEndpoint, _authority, InboundPolicy.AllUnauthenticated))
+        {
+            using var client = new HttpClient();
+            Assert.Equal(HttpStatusCode.OK, await GetAsync(client, proxy.Inbound, 10));
+            Assert.Equal(HttpStatusCode.BadGateway, await GetAsync(client, proxy.Inbound, 2_000));
+            Assert.Equal(HttpStatusCode.OK, await GetAsync(client, proxy.Inbound, 10));
+        }
+
+        await serving.WaitAsync(TestClient.Limit);
+        Assert.Equal(1, connections);
+        Assert.Empty(resets);
+
+        // An application that takes 1,000 bytes of fields and answers every request at once.
+        async Task ServeAsync()
+        {
+            using var socket = await listener.AcceptTcpClientAsync();
+            connections++;
+            var stream = socket.GetStream();
+            var buffer = new byte[FrameHeader.Size + 64 * 1024];
+            await stream.ReadExactlyAsync(buffer.AsMemory(0, FrameHeader.Preface.Length));
+            await stream.WriteAsync(buffer.AsMemory(0, FrameWriter.WriteSettings(buffer, [(SettingId.MaxHeaderListSize, 1_000)])));
+            while (await stream.ReadAtLeastAsync(buffer.AsMemory(0, FrameHeader.Size), FrameHeader.Size, throwOnEndOfStream: false) == FrameHeader.Size)
+            {
+                Assert.True(FrameHeader.TryRead(buffer, out var frame));
+                await stream.ReadExactlyAsync(buffer.AsMemory(FrameHeader.Size, frame.Length));
+                if (frame.Type == FrameType.RstStream) resets.Add(frame.StreamId);
+                if (frame.Type != FrameType.Headers) continue;
+                new FrameHeader(1, FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, frame.StreamId).Write(buffer);
+                // ":status: 200" of the static table (RFC 7541 appendix A).
+                buffer[FrameHeader.Size] = 0x88;
+                await stream.WriteAsync(buffer.AsMemory(0, FrameHeader.Size + 1));
+            }
+        }
+    }
+
+    private static async Task<HttpStatusCode> GetAsync(HttpClient client, IPEndPoint proxy, int size)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{proxy}/") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        request.Headers.Add("x-size", new string('x', size));
+        using var response = await client.SendAsync(request).WaitAsync(TestClient.Limit);
+        return response.StatusCode;
     }
 }
