@@ -130,10 +130,12 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
 
     private void FailWaiting(Refusal why)
     {
-        // Those that try here once more come behind.
-        for (var count = _waiting.Count; count > 0 && _waiting.TryDequeue(out var first); count--)
+        // Those that try here once more wait anew. If that attempt fails at once, it fails them alone: with all the others it would be a call within a call for each.
+        var failed = _waiting.ToArray();
+        _waiting.Clear();
+        foreach (var (exchange, ticket) in failed)
         {
-            if (first.Exchange.Ticket == first.Ticket) first.Exchange.OnUnavailable(why);
+            if (exchange.Ticket == ticket) exchange.OnUnavailable(why);
         }
     }
 
