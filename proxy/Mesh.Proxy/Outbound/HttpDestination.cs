@@ -28,26 +28,18 @@ internal sealed class HttpDestination(string target, OutboundHttp http) : IDispo
     {
         if (ReferenceEquals(set, _set)) return;
         _set = set;
-        var left = new HashSet<IPEndPoint>(_byAddress.Keys);
+        var before = new Dictionary<IPEndPoint, HttpEndpoint>(_byAddress);
+        _byAddress.Clear();
         foreach (var endpoint in set.Endpoints)
         {
-            left.Remove(endpoint.Address);
-            if (_byAddress.TryGetValue(endpoint.Address, out var known))
-            {
-                if (known.Endpoint == endpoint) continue;
-                known.Dispose();
-            }
-
-            _byAddress[endpoint.Address] = http.Open(endpoint, set, target);
-        }
-
-        foreach (var address in left)
-        {
-            _byAddress.Remove(address, out var gone);
-            gone!.Dispose();
+            var stays = before.TryGetValue(endpoint.Address, out var known) && known.Endpoint == endpoint;
+            _byAddress[endpoint.Address] = stays ? known! : http.Open(endpoint, set, target);
+            if (stays) before.Remove(endpoint.Address);
         }
 
         _endpoints = [.. _byAddress.Values];
+        // Last, since requests that wait there look at once for another place.
+        foreach (var gone in before.Values) gone.Dispose();
     }
 
     /// <summary>Takes over what a connection was told; later sets come by <see cref="Update(EndpointSet)"/>.</summary>

@@ -1,5 +1,8 @@
+using System.Collections.Frozen;
 using System.Diagnostics;
+using System.Net;
 using Mesh.Proxy.Connections;
+using Mesh.Proxy.Discovery;
 using Mesh.Proxy.Exchanges;
 using Mesh.Proxy.Http;
 using Mesh.Proxy.Http.Http2;
@@ -7,9 +10,13 @@ using Mesh.Proxy.Http.Streams;
 using Mesh.Proxy.Logging;
 using Mesh.Proxy.Metrics;
 using Mesh.Proxy.Native;
+using Mesh.Proxy.Outbound;
 using Mesh.Proxy.Policy;
+using Mesh.Proxy.Requests;
+using Mesh.Proxy.Tests.Connections;
 using Mesh.Proxy.Tests.Native;
 using Mesh.Proxy.Upstreams;
+using Mesh.Spiffe;
 using HttpVersion = Mesh.Proxy.Http.HttpVersion;
 
 namespace Mesh.Proxy.Tests.Upstreams;
@@ -47,6 +54,43 @@ public sealed class WaitingRequestsTests
         Assert.All(routes.Ended, reason => Assert.Equal("no_certificate", reason));
         Assert.InRange(routes.Deepest, 1, 200);
     }
+
+    [Fact]
+    public async Task A_request_that_waits_for_an_endpoint_that_leaves_goes_to_another()
+    {
+        using var loop = new LoopThread();
+        await using var log = new LineLog(TextWriter.Null, LogLevel.Info, LogFormat.Text, TimeProvider.System);
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        using var other = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        other.Start();
+        var metrics = new ProxyMetrics(InboundPolicy.AllUnauthenticated);
+        var routes = new Routes();
+        await loop.On(() =>
+        {
+            var set = Set(loop.Loop, metrics, log);
+            var pool = new ExchangePool(loop.Loop, LoopThread.Limit);
+            var settings = RunningProxy.Settings(SpiffeId.Parse("spiffe://example.org/ns/demo/sa/client")).Outbound;
+            var dialer = new EndpointDialer(loop.Loop, settings, new CurrentTls(TimeProvider.System), new OwnListeners([]), metrics);
+            using var http = new OutboundHttp(set, pool, dialer, metrics, new ExchangeAccount(Direction.Outbound, metrics.Requests, RequestJournal.None), new Random(1));
+            var destination = http.Enter("web.demo:80");
+            destination.Update(Endpoints((IPEndPoint)listener.LocalEndpoint));
+            HttpEndpoint? taken = null;
+            routes.Next = _ => (taken = destination.Pick(taken))?.For(Get);
+            Request(pool, routes, destination.Pick(null)!.For(Get));
+            destination.Update(Endpoints((IPEndPoint)other.LocalEndpoint));
+            Assert.Equal(other.LocalEndpoint.ToString(), taken?.Name);
+            Assert.Empty(routes.Ended);
+            Assert.Equal(1, pool.Active);
+            // The loop is to end with nobody waiting.
+            routes.Next = _ => null;
+            http.Dispose();
+            Assert.Equal(["no_endpoint"], routes.Ended);
+            return true;
+        });
+    }
+
+    private static EndpointSet Endpoints(IPEndPoint address) => new(exists: true, [RunningProxy.Unmeshed(address)], FrozenDictionary<string, string>.Empty);
 
     private static UpstreamSet Set(EventLoop loop, ProxyMetrics metrics, LineLog log) =>
         new(loop, Direction.Outbound, new ConnectionTable(loop, metrics, log, accessLog: false, TimeProvider.System), fault => Assert.Fail(fault.ToString()));
