@@ -35,6 +35,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly ConnectionTable _table;
     private readonly InboundContext _inbound;
     private readonly OutboundContext _outbound;
+    private readonly LineLimit _notConnectedLines;
     private readonly List<(TcpListener Listener, InboundService? Service)> _inboundListeners = [];
     private readonly List<(TcpListener Listener, OutboundService? Service)> _outboundListeners = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -50,6 +51,7 @@ internal sealed partial class DataPlane : IDisposable
         Metrics = new ProxyMetrics(settings.Inbound.Policy);
         Journal = new RequestJournal(settings.AccessLog ? log : null, tracer, tap);
         _tls = new CurrentTls(time);
+        _notConnectedLines = new LineLimit(burst: 20, TimeSpan.FromSeconds(1), time);
         _table = new ConnectionTable(loop, Metrics, log, settings.AccessLog, time);
         try
         {
@@ -65,7 +67,7 @@ internal sealed partial class DataPlane : IDisposable
         ImmutableArray<IPEndPoint> outboundOnly = [.. own];
         // What comes from the network must not reach the admin endpoint as if it came from this pod.
         var guarded = new OwnListeners(admin is null ? outboundOnly : outboundOnly.Add(admin));
-        var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, time, TellBug);
+        var inboundUpstreams = new UpstreamSet(loop, Direction.Inbound, _table, time, TellNotConnected, TellBug);
         var inboundHttp = new InboundHttp(
             new ExchangePool(loop, InboundFailFast), new ApplicationUpstreams(inboundUpstreams, settings.Inbound.ConnectTimeout, Metrics), inboundUpstreams,
             new ExchangeAccount(Direction.Inbound, Metrics.Requests, Journal));
@@ -75,7 +77,7 @@ internal sealed partial class DataPlane : IDisposable
         var ownOutbound = new OwnListeners(outboundOnly);
         var dialer = new EndpointDialer(loop, settings.Outbound, _tls, ownOutbound, Metrics);
         var outboundHttp = new OutboundHttp(
-            new UpstreamSet(loop, Direction.Outbound, _table, time, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, lookup, settings.Outbound.DiscoveryTimeout, Metrics,
+            new UpstreamSet(loop, Direction.Outbound, _table, time, TellNotConnected, TellBug), new ExchangePool(loop, OutboundFailFast), dialer, lookup, settings.Outbound.DiscoveryTimeout, Metrics,
             new ExchangeAccount(Direction.Outbound, Metrics.Requests, Journal), random);
         _outbound = new OutboundContext(settings.Outbound, lookup, ownOutbound, new EndpointLoad(random), dialer, outboundHttp);
     }
@@ -164,6 +166,12 @@ internal sealed partial class DataPlane : IDisposable
     {
         _tls.Dispose();
         _stopping.Dispose();
+    }
+
+    // Requests that fail for it are counted; why they do is said here, and not for each of them.
+    private void TellNotConnected(Direction direction, Dialled why)
+    {
+        if (_notConnectedLines.Admit(out var leftOut)) Log.NotConnected(_log, direction, why, leftOut);
     }
 
     // What escapes the connections that requests share; those that clients made are watched over by the acceptor.

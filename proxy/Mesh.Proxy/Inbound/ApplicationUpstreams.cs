@@ -44,7 +44,7 @@ internal sealed class ApplicationUpstreams(UpstreamSet set, TimeSpan connectTime
         Dial dial = async stop =>
         {
             var (status, tcp) = await TcpTransport.ConnectAsync(set.Loop, application, connectTimeout, stop);
-            return tcp is null ? new Dialled(null, ConnectionEnd.ConnectFailed, status.ToString()) : new Dialled(tcp, default, "");
+            return tcp is null ? new Dialled(null, ConnectionEnd.ConnectFailed, $"{status} at {application}") : new Dialled(tcp, default, "");
         };
         var http2 = new Http2Options { Role = Http2Role.Client, Huffman = HuffmanUse.Never };
         return (new Http1Upstream(set, dial, counters), new Http2Upstream(set, dial, counters, http2));

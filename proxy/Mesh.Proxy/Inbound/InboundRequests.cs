@@ -47,6 +47,13 @@ internal sealed class InboundRequests(InboundContext context, InboundHttp http, 
 
         connection.Audited |= permit.Audited;
         (_counters ??= context.Metrics.Http(new HttpLabels(Direction.Inbound, _target, peer, EndpointLabels.None))).Requested();
+        // In a tunnel nobody takes out what a client says of itself, and an application that has answered 200 to anything reads on as HTTP.
+        if (head.Method == RequestMethod.Connect)
+        {
+            exchange.Refuse(Refusal.NotForMe);
+            return;
+        }
+
         exchange.Forward(http.Applications.For(application, forward.Version), fields, forward);
     }
 

@@ -250,8 +250,7 @@ internal sealed partial class EventLoop : IDisposable
             }
             catch (Exception fault)
             {
-                // A bug in one piece of work must not end every connection. It is reported, and the owner decides.
-                Options.Unhandled?.Invoke(fault);
+                Report(fault);
             }
         }
     }
@@ -270,9 +269,23 @@ internal sealed partial class EventLoop : IDisposable
     {
         if (_dirty.Count == 0) return;
         (_dirty, _flushing) = (_flushing, _dirty);
-        foreach (IFlushable flushable in _flushing) flushable.Flush();
+        foreach (IFlushable flushable in _flushing)
+        {
+            try
+            {
+                flushable.Flush();
+            }
+            catch (Exception fault)
+            {
+                Report(fault);
+            }
+        }
+
         _flushing.Clear();
     }
+
+    /// <summary>A bug in the code of one connection must not end all of them, wherever the loop calls it. It is reported, and the owner decides.</summary>
+    internal void Report(Exception fault) => Options.Unhandled?.Invoke(fault);
 
     private void Unwind()
     {

@@ -24,7 +24,7 @@ internal sealed record EventLoopOptions
     /// <summary>How long a loop that was told to stop waits for connections to unwind before it closes what is left.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Told of an exception that escaped posted work: a bug, which must not end the loop. Called on the loop's thread.</summary>
+    /// <summary>Told of an exception that escaped posted work, a timer or a flush: a bug, which must not end the loop. Called on the loop's thread.</summary>
     public Action<Exception>? Unhandled { get; init; }
 
     /// <summary>Told when a listener cannot accept because descriptors or memory ran out (errno); at most once per back-off. Called on the loop's thread.</summary>

@@ -145,5 +145,15 @@ internal sealed class LoopTimer(EventLoop loop, Action<object?> callback, object
         if (IsArmed) loop.Timers.Remove(this);
     }
 
-    internal void Fire() => callback(state);
+    internal void Fire()
+    {
+        try
+        {
+            callback(state);
+        }
+        catch (Exception fault)
+        {
+            loop.Report(fault);
+        }
+    }
 }

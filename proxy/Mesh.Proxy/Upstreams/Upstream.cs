@@ -123,10 +123,12 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
 
     private void FailWaiting(Refusal why)
     {
-        // Those that try here once more come behind.
-        for (var count = _waiting.Count; count > 0 && _waiting.TryDequeue(out var first); count--)
+        // Those that try here once more wait anew. If that attempt fails at once, it fails them alone: with all the others it would be a call within a call for each.
+        var failed = _waiting.ToArray();
+        _waiting.Clear();
+        foreach (var (exchange, ticket) in failed)
         {
-            if (first.Exchange.Ticket == first.Ticket) first.Exchange.OnUnavailable(why);
+            if (exchange.Ticket == ticket) exchange.OnUnavailable(why);
         }
     }
 
@@ -150,6 +152,7 @@ internal abstract class Upstream(UpstreamSet set, Dial dial, TcpCounters counter
         {
             _backoff = Math.Clamp(_backoff * 2, (long)FirstBackoff.TotalMilliseconds, (long)LongestBackoff.TotalMilliseconds);
             _notBefore = Set.Loop.Now + _backoff;
+            if (!IsStopped) Set.NotConnected(dialled);
             OnDialled(connected: false);
             FailWaiting(dialled.Refusal);
             return;

@@ -9,11 +9,14 @@ namespace Mesh.Proxy.Upstreams;
 /// What the upstreams of one direction share: their loop, the connections they have open, and the one place that catches what escapes their code.
 /// Lives on the loop.
 /// </summary>
-internal sealed class UpstreamSet(EventLoop loop, Direction direction, ConnectionTable table, TimeProvider time, Action<Exception> bug)
+internal sealed class UpstreamSet(EventLoop loop, Direction direction, ConnectionTable table, TimeProvider time, Action<Direction, Dialled> notConnected, Action<Exception> bug)
 {
     private readonly HashSet<Held> _open = [];
 
     public EventLoop Loop => loop;
+
+    /// <summary>A server could not be connected to: for the log.</summary>
+    public void NotConnected(Dialled why) => notConnected(direction, why);
 
     /// <summary>Connections open now.</summary>
     public int Count => _open.Count;

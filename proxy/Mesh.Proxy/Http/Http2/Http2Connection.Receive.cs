@@ -521,7 +521,8 @@ internal sealed partial class Http2Connection
         // Making us reset streams is work for nothing as well.
         Pay(IdleFrame.Reset);
         _options.Faulted?.Invoke(fault);
-        WriteReset(stream.Id, Http2Faults.Code(fault));
+        // Of a stream without a head the peer knows nothing, and it has no id.
+        if (stream.State != StreamState.Idle) WriteReset(stream.Id, Http2Faults.Code(fault));
         Close(stream, StreamState.ResetByUs, new StreamFault(StreamFaultKind.Malformed, Http2Faults.Code(fault)));
     }
 

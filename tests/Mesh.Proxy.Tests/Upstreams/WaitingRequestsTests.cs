@@ -1,0 +1,153 @@
+using System.Collections.Frozen;
+using System.Diagnostics;
+using System.Net;
+using Mesh.Proxy.Connections;
+using Mesh.Proxy.Discovery;
+using Mesh.Proxy.Exchanges;
+using Mesh.Proxy.Http;
+using Mesh.Proxy.Http.Http2;
+using Mesh.Proxy.Http.Streams;
+using Mesh.Proxy.Logging;
+using Mesh.Proxy.Metrics;
+using Mesh.Proxy.Native;
+using Mesh.Proxy.Outbound;
+using Mesh.Proxy.Policy;
+using Mesh.Proxy.Requests;
+using Mesh.Proxy.Tests.Connections;
+using Mesh.Proxy.Tests.Native;
+using Mesh.Proxy.Upstreams;
+using Mesh.Spiffe;
+using HttpVersion = Mesh.Proxy.Http.HttpVersion;
+
+namespace Mesh.Proxy.Tests.Upstreams;
+
+/// <summary>Requests that wait for a connection, when there comes none.</summary>
+public sealed class WaitingRequestsTests
+{
+    private static readonly MessageHead Get = new(RequestMethod.Get, 0, null) { Version = HttpVersion.Http2 };
+
+    [Fact]
+    public async Task However_many_wait_their_failure_takes_no_deeper_stack()
+    {
+        using var loop = new LoopThread();
+        await using var log = new LineLog(TextWriter.Null, LogLevel.Info, LogFormat.Text, TimeProvider.System);
+        var metrics = new ProxyMetrics(InboundPolicy.AllUnauthenticated);
+        var routes = new Routes();
+        await loop.On(async () =>
+        {
+            var set = Set(loop.Loop, metrics, log);
+            var pool = new ExchangePool(loop.Loop, LoopThread.Limit);
+            var first = new TaskCompletionSource<Dialled>();
+            var dials = 0;
+            var upstream = new Http2Upstream(
+                set,
+                _ => ++dials == 1 ? new ValueTask<Dialled>(first.Task) : ValueTask.FromResult(new Dialled(null, ConnectionEnd.NoCertificate, "")),
+                Counters(metrics),
+                new Http2Options { Role = Http2Role.Client });
+            routes.Next = _ => upstream;
+            for (var i = 0; i < 1_000; i++) Request(pool, routes, upstream);
+            Assert.Equal((1_000, 1), (pool.Active, dials));
+            first.SetResult(new Dialled(null, ConnectionEnd.ConnectFailed, ""));
+            while (pool.Active > 0) await Task.Yield();
+        });
+        Assert.Equal(1_000, routes.Ended.Count);
+        Assert.All(routes.Ended, reason => Assert.Equal("no_certificate", reason));
+        Assert.InRange(routes.Deepest, 1, 200);
+    }
+
+    [Fact]
+    public async Task A_request_that_waits_for_an_endpoint_that_leaves_goes_to_another()
+    {
+        using var loop = new LoopThread();
+        await using var log = new LineLog(TextWriter.Null, LogLevel.Info, LogFormat.Text, TimeProvider.System);
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        using var other = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        other.Start();
+        var metrics = new ProxyMetrics(InboundPolicy.AllUnauthenticated);
+        var routes = new Routes();
+        await loop.On(() =>
+        {
+            var set = Set(loop.Loop, metrics, log);
+            var pool = new ExchangePool(loop.Loop, LoopThread.Limit);
+            var settings = RunningProxy.Settings(SpiffeId.Parse("spiffe://example.org/ns/demo/sa/client")).Outbound;
+            var dialer = new EndpointDialer(loop.Loop, settings, new CurrentTls(TimeProvider.System), new OwnListeners([]), metrics);
+            using var http = new OutboundHttp(set, pool, dialer, metrics, new ExchangeAccount(Direction.Outbound, metrics.Requests, RequestJournal.None), new Random(1));
+            var destination = http.Enter("web.demo:80");
+            destination.Update(Endpoints((IPEndPoint)listener.LocalEndpoint));
+            HttpEndpoint? taken = null;
+            routes.Next = _ => (taken = destination.Pick(taken))?.For(Get);
+            Request(pool, routes, destination.Pick(null)!.For(Get));
+            destination.Update(Endpoints((IPEndPoint)other.LocalEndpoint));
+            Assert.Equal(other.LocalEndpoint.ToString(), taken?.Name);
+            Assert.Empty(routes.Ended);
+            Assert.Equal(1, pool.Active);
+            // The loop is to end with nobody waiting.
+            routes.Next = _ => null;
+            http.Dispose();
+            Assert.Equal(["no_endpoint"], routes.Ended);
+            return true;
+        });
+    }
+
+    private static EndpointSet Endpoints(IPEndPoint address) => new(exists: true, [RunningProxy.Unmeshed(address)], FrozenDictionary<string, string>.Empty);
+
+    private static UpstreamSet Set(EventLoop loop, ProxyMetrics metrics, LineLog log) =>
+        new(loop, Direction.Outbound, new ConnectionTable(loop, metrics, log, accessLog: false, TimeProvider.System), fault => Assert.Fail(fault.ToString()));
+
+    private static TcpCounters Counters(ProxyMetrics metrics) =>
+        metrics.Tcp(new TcpLabels(Direction.Outbound, TcpSide.Destination, "web.demo:80", new PeerIdentity.Absent(AbsentReason.NotProvidedByDiscovery)));
+
+    private static void Request(ExchangePool pool, Routes routes, Upstream upstream)
+    {
+        var client = new Client();
+        pool.Begin(client, routes);
+        routes.First = upstream;
+        client.Handler.OnHead(client, new HeaderBlock(), Get, end: true);
+    }
+
+    private sealed class Routes : IExchangeRoutes
+    {
+        public Upstream First { get; set; } = null!;
+
+        public Func<Exchange, Upstream?> Next { get; set; } = _ => null;
+
+        public List<string?> Ended { get; } = [];
+
+        public int Deepest { get; private set; }
+
+        public void OnRequest(Exchange exchange, HeaderBlock fields, in MessageHead head) => exchange.Forward(First, fields, head);
+
+        public Upstream? Another(Exchange exchange) => Next(exchange);
+
+        public void OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head) { }
+
+        public void OnEnd(Exchange exchange)
+        {
+            Deepest = Math.Max(Deepest, new StackTrace().FrameCount);
+            Ended.Add(exchange.Refusal?.Reason);
+        }
+    }
+
+    /// <summary>Takes any answer, and is done with the end of it.</summary>
+    private sealed class Client : HttpStream
+    {
+        public override HttpVersion Version => HttpVersion.Http2;
+
+        public override void SendHead(HeaderBlock fields, in MessageHead head, bool end)
+        {
+            if (end) Handler.OnClosed(this, StreamFault.None);
+        }
+
+        public override void SendData(ReadOnlySpan<byte> data, bool end)
+        {
+            if (end) Handler.OnClosed(this, StreamFault.None);
+        }
+
+        public override void SendTrailers(HeaderBlock fields) => Handler.OnClosed(this, StreamFault.None);
+
+        public override void Reset(Http2ErrorCode code) { }
+
+        public override void Consumed(int bytes) { }
+    }
+}
