@@ -53,7 +53,8 @@ internal sealed class ServiceRoutes(string target, HostPort? authority, HostPort
         if (ReferenceEquals(policy, _newest)) return;
         _newest = policy;
         var generation = ++_generation;
-        var next = new Dictionary<Backend, HttpDestination>();
+        // By reference, since it is asked for every request; equal backends have one destination all the same.
+        var next = new Dictionary<Backend, HttpDestination>(ReferenceEqualityComparer.Instance);
         foreach (var backend in Backends(policy.Http1).Concat(Backends(policy.Http2)))
             if (!next.ContainsKey(backend)) next.Add(backend, Enter(backend));
         await Task.WhenAll(next.Select(pair => ResolveAsync(pair.Key, pair.Value)));
