@@ -10,6 +10,7 @@ public sealed class FloodTests
     [InlineData("ping 0 - z8", 2_500)]
     [InlineData("settings 0 -", 250)]
     [InlineData("data 1 -", 5_000)]
+    [InlineData("data 1 P 00", 5_000)]
     [InlineData("windowupdate 0 - 00000001", 10_000)]
     [InlineData("windowupdate 1 - 00000001", 10_000)]
     [InlineData("priority 1 - 000000030f", 10_000)]
