@@ -2,6 +2,7 @@ using Mesh.Proxy.Http.Http2;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Tests.Connections;
 using Mesh.Proxy.Tests.Native;
+using Mesh.Testing;
 
 namespace Mesh.Proxy.Tests.Http.Http2.Connection;
 
@@ -85,6 +86,14 @@ internal sealed class Http2Side : IDisposable
     {
         for (var i = 0; i < count; i++) await Loop.Loop.YieldAsync();
     });
+
+    /// <summary>Lets time pass that stands still otherwise, and the loop see it.</summary>
+    public Task PassAsync(ManualTime time, double seconds)
+    {
+        // A little more: the clock's odd frequency takes parts of a millisecond.
+        time.Advance(TimeSpan.FromSeconds(seconds) + TimeSpan.FromMilliseconds(2));
+        return TurnsAsync(2);
+    }
 
     public async Task WaitForAsync(Func<bool> holds)
     {
