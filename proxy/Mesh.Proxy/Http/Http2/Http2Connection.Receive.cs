@@ -367,7 +367,6 @@ internal sealed partial class Http2Connection
             if (_end is not null) return;
         }
 
-        if (frame.Length == 0 && !frame.Has(FrameFlags.EndStream)) Pay(IdleFrame.Empty);
         _dataFrame = frame;
         _data = new DataPayload(frame);
         _dataStream = fault == Http2Fault.None && step.IsAccepted ? stream : null;
@@ -392,7 +391,14 @@ internal sealed partial class Http2Connection
         }
 
         var complete = _data.IsComplete;
-        if (complete) _inData = false;
+        if (complete)
+        {
+            _inData = false;
+            // Padding is nothing too.
+            if (_data.DataLength == 0 && !_dataFrame.Has(FrameFlags.EndStream)) Pay(IdleFrame.Empty);
+            if (_end is not null) return consumed;
+        }
+
         if (_dataStream is not { } stream) return consumed;
         var ends = complete && _dataFrame.Has(FrameFlags.EndStream);
         if (!data.IsEmpty)
