@@ -1,4 +1,3 @@
-using Mesh.Cli.Stat;
 using Mesh.Cli.Demo;
 using Mesh.Cli.Stat;
 using Spectre.Console;

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Net;
+using Mesh.Proxy.Balance;
 using Mesh.Proxy.Connections;
 using Mesh.Proxy.Discovery;
 using Mesh.Proxy.Exchanges;
@@ -55,45 +56,8 @@ public sealed class WaitingRequestsTests
         Assert.InRange(routes.Deepest, 1, 200);
     }
 
-    [Fact]
-    public async Task A_request_that_waits_for_an_endpoint_that_leaves_goes_to_another()
-    {
-        using var loop = new LoopThread();
-        await using var log = new LineLog(TextWriter.Null, LogLevel.Info, LogFormat.Text, TimeProvider.System);
-        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        using var other = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        other.Start();
-        var metrics = new ProxyMetrics(InboundPolicy.AllUnauthenticated);
-        var routes = new Routes();
-        await loop.On(() =>
-        {
-            var set = Set(loop.Loop, metrics, log);
-            var pool = new ExchangePool(loop.Loop, LoopThread.Limit);
-            var settings = RunningProxy.Settings(SpiffeId.Parse("spiffe://example.org/ns/demo/sa/client")).Outbound;
-            var dialer = new EndpointDialer(loop.Loop, settings, new CurrentTls(TimeProvider.System), new OwnListeners([]), metrics);
-            using var http = new OutboundHttp(set, pool, dialer, metrics, new ExchangeAccount(Direction.Outbound, metrics.Requests, RequestJournal.None), new Random(1));
-            var destination = http.Enter("web.demo:80");
-            destination.Update(Endpoints((IPEndPoint)listener.LocalEndpoint));
-            HttpEndpoint? taken = null;
-            routes.Next = _ => (taken = destination.Pick(taken))?.For(Get);
-            Request(pool, routes, destination.Pick(null)!.For(Get));
-            destination.Update(Endpoints((IPEndPoint)other.LocalEndpoint));
-            Assert.Equal(other.LocalEndpoint.ToString(), taken?.Name);
-            Assert.Empty(routes.Ended);
-            Assert.Equal(1, pool.Active);
-            // The loop is to end with nobody waiting.
-            routes.Next = _ => null;
-            http.Dispose();
-            Assert.Equal(["no_endpoint"], routes.Ended);
-            return true;
-        });
-    }
-
-    private static EndpointSet Endpoints(IPEndPoint address) => new(exists: true, [RunningProxy.Unmeshed(address)], FrozenDictionary<string, string>.Empty);
-
     private static UpstreamSet Set(EventLoop loop, ProxyMetrics metrics, LineLog log) =>
-        new(loop, Direction.Outbound, new ConnectionTable(loop, metrics, log, accessLog: false, TimeProvider.System), fault => Assert.Fail(fault.ToString()));
+        new(loop, Direction.Outbound, new ConnectionTable(loop, metrics, log, accessLog: false, TimeProvider.System), TimeProvider.System, (_, _) => { }, fault => Assert.Fail(fault.ToString()));
 
     private static TcpCounters Counters(ProxyMetrics metrics) =>
         metrics.Tcp(new TcpLabels(Direction.Outbound, TcpSide.Destination, "web.demo:80", new PeerIdentity.Absent(AbsentReason.NotProvidedByDiscovery)));
@@ -119,6 +83,10 @@ public sealed class WaitingRequestsTests
         public void OnRequest(Exchange exchange, HeaderBlock fields, in MessageHead head) => exchange.Forward(First, fields, head);
 
         public Upstream? Another(Exchange exchange) => Next(exchange);
+
+        public long? RetryAfter(Exchange exchange, HeaderBlock? fields, in MessageHead head) => null;
+
+        public void OnAttemptEnd(Exchange exchange, AttemptOutcome outcome) { }
 
         public void OnResponse(Exchange exchange, HeaderBlock fields, ref MessageHead head) { }
 
