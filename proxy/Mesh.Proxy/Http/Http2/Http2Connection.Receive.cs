@@ -442,6 +442,7 @@ internal sealed partial class Http2Connection
     {
         if (frame.Has(FrameFlags.Ack)) return;
         if (_settingsSeen) Pay(IdleFrame.Settings);
+        var couldOpen = _settingsSeen && CanOpen;
         var fault = _peer.Apply(payload, out var change);
         if (fault != Http2Fault.None)
         {
@@ -462,11 +463,10 @@ internal sealed partial class Http2Connection
         }
 
         _encoder.SetPeerTableSize(_peer.HeaderTableSize);
-        var first = !_settingsSeen;
         _settingsSeen = true;
         WriteSettingsAck();
         SendPending();
-        if (first && CanOpen) Owner?.OnRoomForStream(this);
+        if (!couldOpen && CanOpen) Owner?.OnRoomForStream(this);
     }
 
     private void TakeGoAway(ReadOnlySpan<byte> payload)
@@ -527,7 +527,7 @@ internal sealed partial class Http2Connection
         // Making us reset streams is work for nothing as well.
         Pay(IdleFrame.Reset);
         _options.Faulted?.Invoke(fault);
-        // Of a stream without a head the peer knows nothing, and it has no id.
+        // A request that the peer would not take has not been sent.
         if (stream.State != StreamState.Idle) WriteReset(stream.Id, Http2Faults.Code(fault));
         Close(stream, StreamState.ResetByUs, new StreamFault(StreamFaultKind.Malformed, Http2Faults.Code(fault)));
     }

@@ -31,6 +31,8 @@ internal sealed partial class Http2Connection
         {
             stream.Id = _ids.Next();
             stream.Method = head.Method;
+            // Settings may have come since it was opened here.
+            stream.SendWindow = new FlowWindow(_peer.InitialWindowSize);
             _streams.Add(stream.Id, stream);
             _unsent--;
         }

@@ -93,9 +93,9 @@ internal sealed partial class Http2Connection : IOutputOwner, IFlushable
     public async ValueTask<Http2End> RunAsync()
     {
         SendPreface();
-        _tick.Arm((long)_options.FrameTimeout.TotalMilliseconds);
         _lastRead = Loop.Now;
         _frameBegan = Loop.Now;
+        Tick();
         try
         {
             await ReadAsync();
@@ -239,7 +239,7 @@ internal sealed partial class Http2Connection : IOutputOwner, IFlushable
             return;
         }
 
-        var next = frameTimeout;
+        var next = frameTimeout - (now - (_frameBegan ?? now));
         if (_options.KeepAliveInterval != Timeout.InfiniteTimeSpan)
         {
             var interval = (long)_options.KeepAliveInterval.TotalMilliseconds;
@@ -256,7 +256,7 @@ internal sealed partial class Http2Connection : IOutputOwner, IFlushable
                 WritePing(FrameFlags.None, "mesh-ka\0"u8);
             }
 
-            next = Math.Min(next, _pingSent is null ? Math.Max(1, interval - (now - _lastRead)) : timeout);
+            next = Math.Min(next, _pingSent is { } pinged ? timeout - (now - pinged) : Math.Max(1, interval - (now - _lastRead)));
         }
 
         if (_drainAt is { } notice && !_goAwaySent) next = Math.Min(next, Math.Max(1, notice - now));

@@ -1,4 +1,5 @@
 using Mesh.Proxy.Http.Http2;
+using Mesh.Proxy.Http.Streams;
 using Mesh.Proxy.Native;
 using Mesh.Proxy.Tests.Connections;
 using Mesh.Proxy.Tests.Native;
@@ -29,7 +30,7 @@ internal sealed class Http2Side : IDisposable
     public Exchanges Exchanges { get; }
 
     /// <summary>A server whose client has not said anything yet.</summary>
-    public static async Task<Http2Side> BareAsync(Http2Options? options = null, TimeProvider? time = null, Action<Http2Stream, string>? reacts = null)
+    public static async Task<Http2Side> BareAsync(Http2Options? options = null, TimeProvider? time = null, Action<Http2Stream, string>? reacts = null, IRequestHandler? handler = null)
     {
         options ??= new Http2Options { Role = Http2Role.Server };
         var loop = new LoopThread(time);
@@ -38,7 +39,7 @@ internal sealed class Http2Side : IDisposable
         var accept = loop.On(async () => (await listener.AcceptAsync()).Transport!);
         var client = await TestClient.ConnectAsync(listener.Local);
         var transport = await accept;
-        var connection = await loop.On(() => new Http2Connection(transport, options, options.Role == Http2Role.Server ? exchanges : null));
+        var connection = await loop.On(() => new Http2Connection(transport, options, options.Role == Http2Role.Server ? handler ?? exchanges : null));
         if (options.Role == Http2Role.Client) connection.Owner = exchanges;
         return new Http2Side(loop, client, transport, connection, exchanges);
     }
